@@ -28,6 +28,8 @@ class Traits(NamedTuple):
         restricted: Whether rules must allow it by its name, like a tool of a server; else it does nothing
             that its caller may not do anyway.
         lists: Whether its answer is made of what the servers list: it waits until that is known of each.
+        page: Which pages of an index of the servers' tools it has room for, in its description and in that of
+            `entries`: 1 for the first ones, 0 for none.
         advice: A line of Markdown for agents, where their instructions do not speak of it already.
     """
 
@@ -43,4 +45,5 @@ class Traits(NamedTuple):
     tier: str = "write"
     restricted: bool = False
     lists: bool = False
+    page: int = 0
     advice: str = ""

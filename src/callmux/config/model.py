@@ -59,6 +59,8 @@ class Config(Section, frozen=True, kw_only=True):
             where absent, clients of a listener cannot name files.
         strict_startup: Do not start if any server fails.
         meta_only: List only the `callmux_*` tools.
+        tool_index_tokens: With `metaOnly`, tokens that an index of the servers' tools may take in the
+            descriptions of the `callmux_*` tools; 0 for no index.
         expose_meta_tools: List the `callmux_*` tools.
         always_load_meta_tools: The `callmux_*` tools ask clients that defer tools to load them at once.
         description_max_length: Where descriptions in `callmux_status` are cut; nowhere where absent.
@@ -123,6 +125,7 @@ class Config(Section, frozen=True, kw_only=True):
     file_reference_roots: Annotated[tuple[kinds.Directory, ...], Items(unique=True)] | None = None
     strict_startup: kinds.Flag = False
     meta_only: kinds.Flag = False
+    tool_index_tokens: kinds.NonNegative = 0
     expose_meta_tools: kinds.Flag = True
     always_load_meta_tools: kinds.Flag = True
     description_max_length: kinds.Positive | None = None
@@ -173,6 +176,8 @@ class Config(Section, frozen=True, kw_only=True):
 
     @staticmethod
     def remarks(raw: Mapping[str, Any]) -> Iterable[Problem]:
+        if raw.get("toolIndexTokens") and not raw.get("metaOnly"):
+            yield "toolIndexTokens", "has no effect without metaOnly: the tools themselves are listed"
         for place, entry in _entries(raw, "approve"):
             if entry not in _TIERS and "*" not in entry and "__" not in entry:
                 from difflib import get_close_matches
@@ -188,6 +193,11 @@ class Config(Section, frozen=True, kw_only=True):
     def list_seconds(self) -> float:
         """How long a listing waits for servers of which nothing is known."""
         return self.list_wait_ms / 1000
+
+    @property
+    def index_tokens(self) -> int:
+        """Tokens that an index of the tools takes in place of their definitions; 0 where there is none."""
+        return self.tool_index_tokens if self.meta_only else 0
 
     def is_lazy(self, server: str) -> bool:
         """Whether it is started only when somebody needs it."""

@@ -18,6 +18,10 @@ TEXT_FIELDS = frozenset({"body", "description", "comment", "text", "content"})
 """Names that usually mean text."""
 MOST = 20
 """Warnings of one kind about one call."""
+OF_SCHEMA = frozenset(
+    {"argument_type_mismatch", "argument_value_not_allowed", "missing_required_argument", "unknown_argument"}
+)
+"""Codes of warnings that the tool's input schema explains."""
 
 Warning = dict[str, str]
 

@@ -20,7 +20,7 @@ from callmux.metatools.engine import Engine
 from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
-from callmux.rings.converting import Required
+from callmux.rings.converting import Required, alone
 from callmux.rings.envelope import encode, failure
 from callmux.upstream.catalogue import Catalogue
 
@@ -86,6 +86,7 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     result = await engine.call(call, context)
     if isinstance(result, Required):
         raise result.error
+    result = alone(result)
     if result.is_error:
         # The tool may have answered what it likes; only the catalogue knows whether its name leads nowhere.
         try:

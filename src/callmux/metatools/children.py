@@ -20,7 +20,7 @@ from callmux.metatools.values import unwrapped, unwrapping
 from callmux.plan import ToolCall
 from callmux.portions import Portions
 from callmux.protocol.shapes import Result, Told
-from callmux.rings.converting import as_result
+from callmux.rings.converting import Reminded, as_result
 from callmux.rings.envelope import encode, succeeding
 from callmux.rings.ring import NOT_WANTED, Job, cancel
 from callmux.rings.stage import Cancelled, Outcome
@@ -42,12 +42,14 @@ class ChildOutcome(msgspec.Struct, frozen=True):
         value: What the caller is shown of it.
         duration_ms: Milliseconds, queueing included.
         result: The result as it came, where somebody needs it further.
+        beside: Further members of its entry: the input schema of a tool that was called wrongly.
     """
 
     ok: bool
     value: Raw
     duration_ms: int
     result: Result | None = None
+    beside: dict[str, Raw] | None = None
 
     @property
     def kept(self) -> Result:
@@ -57,7 +59,8 @@ class ChildOutcome(msgspec.Struct, frozen=True):
 
     def shown(self) -> dict[str, Any]:
         """The members of an entry that every fan-out has."""
-        return {"ok": self.ok, "result": self.value, "durationMs": self.duration_ms}
+        shown = {"ok": self.ok, "result": self.value, "durationMs": self.duration_ms}
+        return shown if self.beside is None else shown | self.beside
 
 
 def milliseconds(seconds: float) -> int:
@@ -98,8 +101,11 @@ async def run_one(
     started = engine.clock.monotonic()
     result = await engine.call(call, context)
     took = milliseconds(engine.clock.monotonic() - started)
+    kept, beside = result, None
+    if isinstance(result, Reminded):
+        beside, result = result.beside, result.plain
     value = await in_turns(unwrapping(result), engine.large)
-    return ChildOutcome(not result.is_error, value, took, result if keep else None)
+    return ChildOutcome(not result.is_error, value, took, kept if keep else None, beside)
 
 
 async def run_all(
@@ -137,6 +143,7 @@ class _FanOut(asyncio.Future[None]):
         self._begun = 0
         self._under_way: dict[int, Begun | asyncio.Task[Raw]] = {}
         self._end: asyncio.Future[None] | None = None
+        self._reminded: set[tuple[str, str]] = set()
 
     @property
     def outcomes(self) -> list[ChildOutcome]:
@@ -195,11 +202,14 @@ class _FanOut(asyncio.Future[None]):
                     raise RuntimeError("a call of a fan-out has no outcome") from result
                 result = as_result(result)
             took = milliseconds(self._now() - began)
+            kept, beside = result, None
+            if type(result) is Reminded:
+                result, kept, beside = self._once(result)
             value = unwrapped(result)
             if value is not None:
                 # Nearly always no failure; `in` would cost an exception.
                 ok = not result.raw.partition(b'"isError"')[1] or not result.is_error
-                self._found[index] = ChildOutcome(ok, value, took, result if self._keep else None)
+                self._found[index] = ChildOutcome(ok, value, took, kept if self._keep else None, beside)
                 if self._tell is not None:
                     self._tell()
                 del self._under_way[index]
@@ -209,21 +219,33 @@ class _FanOut(asyncio.Future[None]):
             # A large one, in portions.
             task = at_once(in_turns(unwrapping(result), self._engine.large))
             self._under_way[index] = task
-            task.add_done_callback(
-                partial(self._unwrapped, index, not result.is_error, took, result if self._keep else None)
-            )
+            ended = partial(self._unwrapped, index, not result.is_error, took, beside)
+            task.add_done_callback(partial(ended, kept if self._keep else None))
         except Exception as defect:  # noqa: BLE001 - the root of a callback
             self._break(index, defect)
 
+    def _once(self, refused: Reminded) -> tuple[Result, Result, dict[str, Raw] | None]:
+        """A refused call, what is kept of it, and the schema of its tool with the first that is refused."""
+        if refused.tool in self._reminded:
+            return refused.plain, refused.plain, None
+        self._reminded.add(refused.tool)
+        return refused.plain, refused, refused.beside
+
     def _unwrapped(
-        self, index: int, ok: bool, took: int, kept: Result | None, task: asyncio.Task[Raw]
+        self,
+        index: int,
+        ok: bool,
+        took: int,
+        beside: dict[str, Raw] | None,
+        kept: Result | None,
+        task: asyncio.Task[Raw],
     ) -> None:
         if self.done() or task.cancelled():
             self._is_over(index)
         elif (defect := task.exception()) is not None:
             self._break(index, defect)
         else:
-            self._found[index] = ChildOutcome(ok, task.result(), took, kept)
+            self._found[index] = ChildOutcome(ok, task.result(), took, kept, beside)
             if self._tell is not None:
                 self._tell()
             self._is_over(index)

@@ -73,6 +73,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
         recipes: The workflows of the configuration, by name.
         sight: What each client may see; None where all may use everything.
         output_format: The format of answers to requests that name none.
+        index_tokens: Tokens that an index of the tools may take in the list, in place of their definitions; 0
+            for no index. With one, a call with wrong arguments is answered with the tool's input schema.
     """
 
     call: Callable[[ToolCall, CallContext], Awaitable[Result]]
@@ -90,6 +92,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     narrowed: Callable[[bytes], Catalogue] | None = None
     sight: Visibility | None = None
     output_format: str = "json"
+    index_tokens: int = 0
 
     def tells(self, plan: Plan) -> bool:
         """Whether the answer to a plan may be shown with each result as it came."""

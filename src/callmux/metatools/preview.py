@@ -7,7 +7,7 @@ made (`Engine.prepare`), and nothing is sent; `callmux.metatools.advice` looks a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import msgspec
@@ -22,9 +22,12 @@ from callmux.metatools.modes import CALL, PIPELINE, Mode
 from callmux.metatools.pipeline import Step
 from callmux.plan import Plan, ToolCall
 from callmux.rings.call import Call
+from callmux.rings.reminding import is_broken, schema_of
 from callmux.rings.schemas import Node, compile_schema
 
 SELF = "callmux"
+SCHEMA = frozenset({"inputSchema", "hint"})
+"""Members that show the input schema of a tool, once for each tool."""
 TURN = 50
 """Calls that are prepared before others get a turn."""
 
@@ -33,6 +36,7 @@ async def preview(mode: Mode, plan: Plan, engine: Engine, context: CallContext) 
     """The payload: every call of `plan`, which was parsed for `mode`, and a summary."""
     items: list[dict[str, Any]] = []
     hits = size = warnings = 0
+    reminded: set[str] = set()
     for n, call in enumerate(plan.calls):
         if n % TURN == TURN - 1:
             await asyncio.sleep(0)
@@ -42,6 +46,10 @@ async def preview(mode: Mode, plan: Plan, engine: Engine, context: CallContext) 
             item = head | await _prepared(call, step, n, engine, context)
         except CallmuxError as error:
             item = head | _refused(call, error)
+        if (beside := item.keys() & SCHEMA) and (tool := item["resolved"]["qualifiedTool"]) in reminded:
+            item = {key: value for key, value in item.items() if key not in beside}
+        elif beside:
+            reminded.add(tool)
         items.append(item)
         hits += item.get("cacheHitCandidate", False)
         size += item.get("resolvedArgumentBytes", 0)
@@ -109,7 +117,8 @@ async def _prepared(
     if step is not None and step.mappings:
         mapping, note = _about_mapping(step, index)
         warnings.append(mapping)
-    warnings += _advice(shown, paths, node, frozenset(step.mappings) if step is not None else frozenset())
+    mapped = frozenset(step.mappings) if step is not None else frozenset[str]()
+    warnings += _advice(shown, paths, node, mapped)
     item: dict[str, Any] = {}
     if call.server is not None:
         item |= {"serverHint": call.server, "server": call.server}
@@ -130,6 +139,8 @@ async def _prepared(
         item["sentArguments"] = _raw(sent)
     if warnings:
         item["warnings"] = warnings
+    if engine.index_tokens and sent.tool is not None and _is_wrong(sent, warnings, mapped):
+        item |= schema_of(sent.route)
     item["resolvedArgumentBytes"] = 0 if shown is None else advice.size_of(shown)
     hit = engine.is_cached(sent)
     item["cacheHitCandidate"] = hit if isinstance(hit, bool) else await hit
@@ -174,6 +185,12 @@ def _advice(
         # Nested too deeply to be looked at; it would be sent all the same.
         pass
     return found
+
+
+def _is_wrong(sent: Call, warnings: Sequence[dict[str, str]], mapped: Set[str]) -> bool:
+    """Whether a tool would refuse its arguments, as far as its schema says so."""
+    of_schema = any(warning["code"] in advice.OF_SCHEMA for warning in warnings)
+    return of_schema or (not mapped and is_broken(sent.route, sent.arguments))
 
 
 def _about_mapping(step: Step, index: int) -> tuple[dict[str, str], str]:

@@ -53,6 +53,7 @@ class Portraits:
             up,
             complete=complete and not runtime.failed(),
             own=runtime.config.expose_meta_tools,
+            told=self._told(session),
             experimental=session.offers,
             several=len(runtime.servers) > 1,
             asks=bool(runtime.config.approve),
@@ -71,6 +72,7 @@ class Portraits:
             up,
             complete=transparent or all(server.connection is not None or server.asleep for server in servers),
             own=runtime.config.expose_meta_tools,
+            told=self._told(session),
             several=len(runtime.servers) > 1,
             asks=bool(runtime.config.approve),
             transparent=transparent,
@@ -102,6 +104,14 @@ class Portraits:
             if name in seen
         ]
         return narrowest([own, *theirs])
+
+    def _told(self, session: Session) -> str | None:
+        """The servers that an index of tools shows to a client; None where there is no index."""
+        if not self._current().config.index_tokens:
+            return None
+        router = self._current().router
+        rights = self._entitlements.rights_of(session)
+        return router.servers_told(router.view(session.kind, session.facts.client_name, rights))
 
     def _known(self, session: Session) -> dict[str, Offer]:
         """What the servers offer that have said so, of those that a client may know of."""

@@ -123,7 +123,7 @@ class Runtime:
         self._names = Names(indexes.catalogue, routing, self._fit, self._unlisted())
         oversight = self.oversight = self._oversight(routing, listener)
         sight = None if oversight is None else oversight.sight
-        find = self._names.find
+        find = self.find = self._names.find
         unknown = None if sight is None else sight.error
         door = self._door = Door(self.servers, self._names, preparing, clock, unknown, config.list_seconds)
         authorizing, admitting = (None, None) if oversight is None else oversight.guards(door.soon, bus)
@@ -151,7 +151,6 @@ class Runtime:
                 inviting=self._inviting(invite, visits),
             )
         )
-        self.find = find
         engine = self._engine = Engine(
             call=self._door.call_safely,
             begin=self._door.begin,
@@ -167,6 +166,7 @@ class Runtime:
             narrowed=lambda kind: indexes.narrowed(indexes.kinds(kind)),
             sight=sight,
             output_format=config.output_format,
+            index_tokens=config.index_tokens,
         )
         self._compression = Compression(
             config.schema_compression, {n: s.schema_compression for n, s in config.servers.items()}

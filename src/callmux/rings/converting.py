@@ -45,6 +45,26 @@ class Required(Result, kw_only=True):
     error: RpcError
 
 
+class Reminded(Result, kw_only=True):
+    """An error result with the input schema of its tool as a further text (`callmux.rings.reminding`), of a
+    call that is one of several.
+
+    Attributes:
+        plain: The same without it.
+        tool: The tool, by server and own name: the schema is worth being shown once.
+        beside: The schema as a member of an entry, or how to get it.
+    """
+
+    plain: Result
+    tool: tuple[str, str]
+    beside: dict[str, msgspec.Raw]
+
+
+def alone(result: Result) -> Result:
+    """A result that is an answer by itself, and no part of one."""
+    return Result(result.raw, code=result.code) if type(result) is Reminded else result
+
+
 def as_result(error: BaseException) -> Result:
     """The error result for `error`. One that nobody foresaw is logged whole and shown without its text."""
     if isinstance(error, CallmuxError):

@@ -117,7 +117,7 @@ def call_stages(parts: Parts) -> Sequence[Any]:
     kept, servers, clock, bus = parts.kept, parts.servers, parts.clock, parts.bus
     rules = ReusePolicy(parts.config)
     keys = Keys(rules, kept.numbers, servers, parts.rights)
-    stages: list[Any] = [Visiting(servers), _following(parts)]
+    stages: list[Any] = [*_reminding(parts.config), Visiting(servers), _following(parts)]
     if parts.inviting is not None:
         stages.append(parts.inviting)
     if bus is not None:
@@ -139,6 +139,15 @@ def call_stages(parts: Parts) -> Sequence[Any]:
         *([] if bus is None else [Tracing(bus)]),
         Retrying(servers, clock, bus),
     ]
+
+
+def _reminding(config: Config) -> Sequence[Any]:
+    """Shows the input schema of a tool that was called wrongly, where clients are listed none."""
+    if not config.index_tokens:
+        return ()
+    from callmux.rings.reminding import Reminding
+
+    return (Reminding(),)
 
 
 def _following(parts: Parts) -> PerServer:

@@ -22,7 +22,7 @@ from callmux.names import possible_prefixes
 from callmux.plan import Asked, ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
-from callmux.rings.converting import as_result
+from callmux.rings.converting import alone, as_result
 from callmux.rings.preparing import Preparing
 from callmux.rings.ring import nobody, run, start
 from callmux.rings.route import Route
@@ -107,9 +107,9 @@ class Door:
             CallmuxError: The name leads nowhere, or the call failed.
         """
         if self.all_settled:
-            return await run(self._planned(asked, context))
+            return alone(await run(self._planned(asked, context)))
         with self.held():
-            return await run(await self._plan(asked, context))
+            return alone(await run(await self._plan(asked, context)))
 
     def held(self) -> AbstractContextManager[None]:
         """While this is entered, none of the servers ends because of a reload."""

@@ -34,6 +34,13 @@ APPROVAL_INSTRUCTIONS = (
     "instead of trying the same in another way; never run callmux approve yourself."
 )
 
+INDEX_INSTRUCTIONS = (
+    "The description of callmux_call holds an index of the servers' tools with their parameters, which goes "
+    "on in others where it is long: call a tool that stands there without a search."
+)
+SHORTEST = 120
+"""Characters of a server's instructions that are still worth a heading."""
+
 _EVERYTHING: dict[str, Any] = {
     "tools": {"listChanged": True},
     "resources": {"subscribe": True, "listChanged": True},
@@ -58,6 +65,7 @@ def greeting(
     complete: bool,
     own: bool,
     experimental: Collection[str] = (),
+    told: str | None = None,
     several: bool = False,
     asks: bool = False,
 ) -> bytes:
@@ -69,6 +77,7 @@ def greeting(
         complete: Whether no server is still starting.
         own: Whether the meta-tools are listed, so they are worth a word.
         experimental: Names of what the way to the client can do beyond MCP.
+        told: The servers and the number of their tools, where an index of these stands in descriptions.
         several: Whether there are several servers, up or not.
         asks: Whether a person is asked about some calls.
     """
@@ -82,6 +91,8 @@ def greeting(
     }
     if text := _instructions(offers, own, asks):
         answer["instructions"] = text
+    if told is not None:
+        answer["instructions"] = _bounded(told, offers, asks)
     return msgspec.json.encode(answer)
 
 
@@ -118,6 +129,7 @@ def portrait(
     *,
     complete: bool,
     own: bool,
+    told: str | None = None,
     several: bool = False,
     asks: bool = False,
     transparent: bool = False,
@@ -137,7 +149,7 @@ def portrait(
         if not complete:
             joined = _everything(joined)
         info = msgspec.json.encode(SERVER_INFO)
-        text = _instructions(offers, own, asks)
+        text = _instructions(offers, own, asks) if told is None else _bounded(told, offers, asks)
     shown = {name: value for name, value in joined.items() if name not in _OF_SESSIONS}
     return Portrait(shown, bytes(info), text, complete)
 
@@ -207,4 +219,26 @@ def _instructions(offers: Mapping[str, Offer], own: bool, asks: bool) -> str:
         parts.extend(text for _, text in told)
     else:
         parts.extend(f"## {name}\n{text}" for name, text in told)
+    return "\n\n".join(parts)
+
+
+def _bounded(told: str, offers: Mapping[str, Offer], asks: bool) -> str:
+    """The same where an index stands in descriptions: as long at most as clients show, however many servers
+    there are, whose instructions have equal shares of what is left, by name."""
+    from callmux.router.compress import shortened
+    from callmux.router.text_size import CUT, characters
+
+    parts = [OWN_INSTRUCTIONS, *([APPROVAL_INSTRUCTIONS] if asks else [])]
+    parts.append(
+        f"{INDEX_INSTRUCTIONS} Servers with their number of tools: {told}." if told else INDEX_INSTRUCTIONS
+    )
+    theirs = [(name, offers[name].instructions or "") for name in sorted(offers) if offers[name].instructions]
+    while theirs:
+        share = (CUT - characters("\n\n".join(parts))) // len(theirs) - len("\n\n")
+        if share < SHORTEST:
+            theirs.pop()
+            continue
+        name, text = theirs.pop(0)
+        heading = f"## {name}\n" if len(offers) > 1 else ""
+        parts.append(heading + shortened(text.strip(), max(share - len(heading), 0)))
     return "\n\n".join(parts)

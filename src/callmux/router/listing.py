@@ -7,7 +7,7 @@ byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -63,6 +63,7 @@ def render(
     view: View = View(),  # noqa: B008 (frozen)
     renamed: Mapping[str, Mapping[str, str]] = _UNCHANGED,
     note: str | None = None,
+    indexed: Callable[[Sequence[bytes]], Sequence[bytes]] | None = None,
 ) -> bytes:
     """The result of `tools/list`: proxied tools in catalogue order, then the meta-tools, then the tools of
     servers that came up after a list was given.
@@ -73,6 +74,7 @@ def render(
         view: Who sees it.
         renamed: By server, the URI that clients know by the server's own, where it is another.
         note: What must be said beside the list.
+        indexed: Puts an index of the servers' tools into the meta-tools' definitions.
     """
     entries = (catalogue.entries if view.apps else catalogue.offered()) if proxied else []
     early, late = entries, list[CatalogueEntry]()
@@ -80,10 +82,12 @@ def render(
         early = [entry for entry in entries if entry.server not in catalogue.late]
         late = [entry for server in catalogue.late for entry in entries if entry.server == server]
     shown = [definition(entry, compression, renamed.get(entry.server)) for entry in early]
+    own: list[bytes] = []
     for tool in meta_tools:
         if view.eager:
             tool = {**tool, "_meta": {ALWAYS_LOAD: True}}
-        shown.append(_ENCODER.encode(tool) if compression is None else compression.own(tool))
+        own.append(_ENCODER.encode(tool) if compression is None else compression.own(tool))
+    shown += own if indexed is None else indexed(own)
     shown += [definition(entry, compression, renamed.get(entry.server)) for entry in late]
     beside = catalogue.beside
     if note is not None:

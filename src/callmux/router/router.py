@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -153,16 +154,32 @@ class Router:
         if view not in self._listings:
             if len(self._listings) >= MOST_VIEWS:
                 self._listings.clear()
-            self._listings[view] = self._rendered(view, catalogue)
+            self._listings[view] = self._rendered(view)
         return self._listings[view]
 
-    def _rendered(self, view: View, catalogue: Catalogue) -> bytes:
-        part = self._narrowed(view.kinds) if view.kinds and self._narrowed is not None else catalogue
-        own, note = self._meta_definitions, None
+    def servers_told(self, view: View) -> str:
+        """The servers that a client may see, each with the number of its tools."""
+        from callmux.router.tool_index import servers_told
+
+        return servers_told(self._seen(view))
+
+    def _seen(self, view: View) -> Catalogue:
+        """The tools that a client may call."""
+        if view.rights is not None and self._sight is not None:
+            return self._sight.tools(view.rights, view.kinds)
+        return self._narrowed(view.kinds) if view.kinds and self._narrowed is not None else self._catalogue()
+
+    def _rendered(self, view: View) -> bytes:
+        part, own, note, indexed = self._seen(view), self._meta_definitions, None, None
+        recipes = self._engine.recipes
         if (rights := view.rights) is not None and (sight := self._sight) is not None:
-            part = sight.tools(rights, view.kinds)
             own = sight.meta_tools(rights, own)
             note = sight.note(rights, part, proxied=self._proxied, alone=not own)
+            recipes = sight.recipes_of(rights) if self._engine.index_tokens else recipes
+        if self._engine.index_tokens:
+            from callmux.router.index_pages import with_index
+
+            indexed = partial(with_index, budget=self._engine.index_tokens, catalogue=part, recipes=recipes)
         return listing.render(
             part,
             own,
@@ -171,6 +188,7 @@ class Router:
             view=view,
             renamed=self._renamed(),
             note=note,
+            indexed=indexed,
         )
 
     def job(

@@ -189,7 +189,10 @@ class Sight:
 
     def recipes(self, context: CallContext) -> dict[str, Recipe]:
         """The recipes all of whose calls a client may make."""
-        rights = self.rights(context)
+        return self.recipes_of(self.rights(context))
+
+    def recipes_of(self, rights: Rights) -> dict[str, Recipe]:
+        """The same by what a client may use."""
         return {name: recipe for name, recipe in self._recipes.items() if self._is_whole(rights, recipe)}
 
     def _is_whole(self, rights: Rights, recipe: Recipe) -> bool:

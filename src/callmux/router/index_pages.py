@@ -1,0 +1,106 @@
+"""Where the index of tools stands: in the descriptions of a few meta-tools and of their parameters. Pure.
+
+Called by `callmux.router.router`; takes the index from `callmux.router.tool_index`. Clients cut
+descriptions at a number of characters of their own, so each page keeps within the smallest that is known,
+and an item is never divided. All of them stand in what a client lists, so that the index does not depend on
+whether a client shows `instructions`, which name the servers only (`callmux.router.greeting`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from callmux.config.recipes import Recipe
+from callmux.metatools.table import names, traits
+from callmux.router.text_size import CUT, ERROR, characters, estimate
+from callmux.router.tool_index import LEGEND, Passage, fitted, grouped
+from callmux.upstream.catalogue import Catalogue
+
+SHORTEST = 600
+"""Characters that a page must have room for."""
+OWN_TOKENS = 1300
+"""Tokens that the meta-tools' definitions may take; what they take beyond, the index takes less."""
+LESS = 0.93
+"""The part of the room that is tried next where the pages, with their headings, take too much."""
+MOST_TRIES = 40
+ON = "Index of tools, continued from callmux_call:"
+RUNS_RECIPES = "callmux_recipe_run"
+
+_DEFINITIONS = msgspec.json.Decoder(dict[str, Any])
+_ENCODER = msgspec.json.Encoder()
+
+
+def with_index(
+    shown: Sequence[bytes], budget: int, catalogue: Catalogue, recipes: Mapping[str, Recipe]
+) -> list[bytes]:
+    """The meta-tools' definitions with the index in them.
+
+    Args:
+        shown: The definitions, as they would be listed without it.
+        budget: Tokens that it may take.
+        catalogue: The tools that their reader may see.
+        recipes: The recipes that he may run.
+    """
+    tools = {tool["name"]: tool for tool in map(_DEFINITIONS.decode, shown)}
+    free = _places(tools)
+    own = sum(estimate(raw.decode()) for raw in shown)
+    most = int((budget - max(0, own - OWN_TOKENS)) * (1 - ERROR))
+    groups = grouped(catalogue, recipes if RUNS_RECIPES in tools else {})
+    left = most - estimate(LEGEND)
+    for _ in range(MOST_TRIES):
+        pages = _pages(fitted(groups, left), [room for _, room in free])
+        if pages is not None and sum(map(estimate, pages)) <= most:
+            for (owner, _), page in zip(free, pages, strict=False):
+                _put(owner, page)
+            return [_ENCODER.encode(tool) for tool in tools.values()]
+        left = int(left * LESS)
+    return list(shown)
+
+
+def places() -> list[tuple[str, str]]:
+    """The descriptions that have a page, in the order of the pages: a tool's, and that of one of its
+    parameters, or an empty text."""
+    rows = sorted((own.page, name, own.entries) for name in names() if (own := traits(name)) and own.page)
+    return [(name, parameter) for _, name, entries in rows for parameter in dict.fromkeys(("", entries))]
+
+
+def _places(tools: Mapping[str, Any]) -> list[tuple[dict[str, Any], int]]:
+    """What has a description that can be added to, and the characters it has room for."""
+    found = []
+    for name, parameter in places():
+        owner = tools.get(name)
+        if owner is not None and parameter:
+            owner = owner["inputSchema"]["properties"][parameter]
+        if owner is not None:
+            room = CUT - characters(owner.get("description", "")) - len("\n\n")
+            if room >= SHORTEST:
+                found.append((owner, room))
+    return found
+
+
+def _put(owner: dict[str, Any], page: str) -> None:
+    own = owner.get("description")
+    owner["description"] = f"{own}\n\n{page}" if own else page
+
+
+def _pages(blocks: Sequence[Passage], rooms: Sequence[int]) -> list[str] | None:
+    """The index in pages of at most so many characters; None where they are too few."""
+    pages: list[str] = []
+    if not blocks:
+        return pages
+    page, room = LEGEND, rooms[0] if rooms else 0
+    for block in blocks:
+        heading = f"\n{block.heading}\n"
+        start = heading
+        for item in block.items:
+            if characters(page + start + item) > room:
+                pages.append(page)
+                if len(pages) >= len(rooms):
+                    return None
+                page, room, start = ON, rooms[len(pages)], heading
+            page += start + item
+            start = block.between
+    return [*pages, page]
