@@ -114,6 +114,7 @@ READ_ARGV = {
     "cli.handover": "a new process is started as this one was",
     "demo.servers.wire": "the servers of the demo are programs of their own",
     "rings.shield.worker": "the number of a descriptor, from its parent",
+    "upstream.leftovers": "what a guardian is to clear, which has nothing else to say it with",
 }
 """Module -> why it looks at the command line of its process."""
 LOOK_FOR_DASHES = {
@@ -130,6 +131,7 @@ LOOK_FOR_DASHES = {
     "doctor.clients": "our entry in a client's file",
     "migrate.plan": "an entry of callmux (npm) in a client's file",
     "migrate.units": "the command of a service of callmux (npm)",
+    "upstream.links.container": "the command of a server that runs a container",
 }
 """Module -> what it looks for in words that begin with dashes."""
 CHOOSE_STORES = {

@@ -18,6 +18,7 @@ from callmux.session.saved_sessions import SavedSession, SavedSessions, session_
 from callmux.stores.sign_ins import Account, Tokens
 from callmux.stores.tokens import TokenStore, TokensUnreadable
 from callmux.upstream.inventory.listings import Listing, Listings
+from callmux.upstream.leftovers import Container, containers
 
 
 def test_sessions_that_a_listener_left(tmp_path: Path) -> None:
@@ -51,6 +52,15 @@ def test_a_new_release_looks_for_a_listing_where_the_last_one_kept_it(
     here = Listings(Path("/kept")).of("facts", b"{}")
     monkeypatch.setattr("callmux.__version__", "0.2.0")
     assert vars(Listings(Path("/kept")).of("facts", b"{}"))["_path"] == vars(here)["_path"]
+
+
+def test_what_a_killed_process_was_running() -> None:
+    line = '+ ["callmux-s-0-1",["docker","ps"],["docker","stop"],["docker","rm"],{"HOME":"/h"},"/d"]\n'
+    container = Container(
+        "callmux-s-0-1", ["docker", "ps"], ["docker", "stop"], ["docker", "rm"], {"HOME": "/h"}, "/d"
+    )
+    assert containers([line]) == [container]
+    assert containers([line, "- callmux-s-0-1\n"]) == []
 
 
 def test_decisions_for_projects(tmp_path: Path) -> None:

@@ -92,6 +92,19 @@ def test_the_wait_for_a_stubborn_task_is_bounded(caplog: pytest.LogCaptureFixtur
     assert "x: 1 tasks did not end in 5.0 s" in caplog.text
 
 
+async def test_tasks_that_take_too_long_are_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    tasks, may_end = TaskSet("owner"), asyncio.Event()
+    await tasks.finished(1.0)
+    short, long = tasks.spawn(asyncio.sleep(0.5)), tasks.spawn(may_end.wait())
+    await tasks.finished(1.0)
+    assert short.done()
+    assert not long.done()
+    assert "owner: 1 tasks did not end in 1.0 s" in caplog.text
+    may_end.set()
+    await tasks.finished(1.0)
+    assert long.done()
+
+
 async def test_a_task_for_whoever_awaits_it() -> None:
     async def work() -> int:
         return 7

@@ -56,6 +56,13 @@ class TaskSet:
             if late:
                 log.warning("%s: %d tasks did not end in %.1f s", self._owner, len(late), seconds)
 
+    async def finished(self, seconds: float) -> None:
+        """Waits until all tasks are done, at most `seconds`; they go on then."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=seconds)
+            if late:
+                log.warning("%s: %d tasks did not end in %.1f s", self._owner, len(late), seconds)
+
 
 class Withdrawal:
     """Why a task is cancelled, in the words of whoever asked for it: handed to `Task.cancel`.

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from callmux.clock import Clock
 from callmux.config.servers import HttpServer
 from callmux.config.traffic import ReconnectPolicy
 from callmux.observe.bus import Bus
 from callmux.process.servers import supply
+from callmux.upstream.belongings import Belongings, running
+from callmux.upstream.leftovers import MARK
 from callmux.upstream.opening.reconnect import Timing
+from tests.support import real_loop, until
 
 
 async def test_a_server_of_the_pool_is_tried_again_once_somebody_has_signed_in(tmp_path: Path) -> None:
@@ -22,3 +30,26 @@ async def test_a_server_of_the_pool_is_tried_again_once_somebody_has_signed_in(t
     await server.settled()
     await made.close()
     assert made.private == set()
+
+
+@real_loop()
+@pytest.mark.skipif(sys.platform == "win32", reason="marks are looked for on POSIX systems")
+async def test_what_belongs_to_nobody_any_more_ends_as_soon_as_there_are_servers(tmp_path: Path) -> None:
+    gone, lives = Belongings(folder := running(tmp_path / "callmux")), Belongings(folder)
+    gone.begin()
+    lives.begin()
+    children = [
+        subprocess.Popen(["sleep", "300"], env={**os.environ, MARK: mark}, start_new_session=True)  # noqa: ASYNC220
+        for mark in (gone.mark(), lives.mark())
+    ]
+    gone.close(left=True)
+    made = supply({"XDG_STATE_HOME": str(tmp_path)}, tmp_path, lambda *_: None, Clock(), Bus())
+    try:
+        await until(lambda: children[0].poll() is not None, "the end of what was left")
+        assert children[1].poll() is None
+    finally:
+        await made.close()
+        for child in children:
+            child.kill()
+            child.wait()
+        lives.close(left=False)

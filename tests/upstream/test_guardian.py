@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from callmux.upstream import leftovers
 from callmux.upstream.guardian import Guardian
-from tests.support import eventually, python
+from callmux.upstream.leftovers import MARK, Container, Marked
+from tests.support import SECONDS, eventually, python, real_loop, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 
@@ -257,3 +262,213 @@ def test_without_a_guardian_a_child_starts_all_the_same(
     enrolment = Guardian().enrolment()
     children.append(subprocess.Popen(["sleep", "300"], start_new_session=True, preexec_fn=enrolment))
     assert enrolment.group == 0
+
+
+# ---- what leaves its group ----------------------------------------------------------------------------
+
+STRAY = """
+import os, sys, time
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+print(os.getpid(), flush=True)
+os.close(1)
+time.sleep(300)
+"""
+"""A daemon: in a session of its own, without a parent."""
+
+MASTER = """
+import subprocess, sys
+from pathlib import Path
+from callmux.upstream.guardian import Guardian
+from callmux.upstream.leftovers import MARK, Container
+guardian = Guardian(Path(sys.argv[3]))
+mark = guardian.mark()
+engine = [sys.argv[2], "stop"]
+guardian.expect(mark, Container("box", [], engine, [], {}, None))
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], start_new_session=True, env={MARK: mark},
+                         stdout=subprocess.PIPE, text=True, preexec_fn=guardian.enrolment())
+print(child.stdout.readline().strip(), guardian.pid, flush=True)
+child.wait()
+sys.stdin.read()
+"""
+
+
+def noting_engine(tmp_path: Path) -> Path:
+    engine = tmp_path / "engine"
+    engine.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/log\n')
+    engine.chmod(0o755)
+    return engine
+
+
+def stray(mark: str) -> int:
+    """Starts a daemon with a mark, and gives its process id."""
+    child = subprocess.run(
+        [sys.executable, "-c", STRAY], env={MARK: mark}, stdout=subprocess.PIPE, check=True, timeout=SECONDS
+    )
+    return int(child.stdout)
+
+
+def test_a_daemon_and_a_container_end_with_a_killed_owner(tmp_path: Path) -> None:
+    folder = tmp_path / "running"
+    owner = python("-c", MASTER, STRAY, noting_engine(tmp_path), folder, stderr=None)
+    assert owner.stdout is not None
+    daemon, helper = map(int, owner.stdout.readline().split())
+    try:
+        assert not gone(daemon)
+        owner.kill()
+        eventually(lambda: gone(daemon) and gone(helper), "their ends")
+        assert (tmp_path / "log").read_text() == "stop box\n"
+        assert list(folder.iterdir()) == []
+    finally:
+        owner.kill()
+        owner.communicate()
+        if not gone(daemon):
+            os.kill(daemon, signal.SIGKILL)
+
+
+def test_the_groups_end_where_nothing_can_be_loaded_any_more(
+    children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upgrade has replaced the interpreter."""
+    pid = sleeper(children)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    guardian = Guardian()
+    guardian.watch(pid)
+    guardian.close()
+    eventually(lambda: ended(children, children[0].pid), "its end")
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox", "ksh", "mksh", "zsh"])
+def test_the_script_is_for_every_shell(
+    children: list[subprocess.Popen[bytes]], shell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`/bin/sh` is dash here, bash there, and zsh or bash on macOS."""
+    if (program := shutil.which(shell)) is None:
+        pytest.skip(f"{shell} is not here")
+    words = [program, "sh"] if shell == "busybox" else [program]
+    started = subprocess.Popen
+
+    def start(command: list[str], **more: Any) -> subprocess.Popen[bytes]:
+        return started([*words, *command[1:]] if command[0] == "/bin/sh" else command, **more)
+
+    guardian = Guardian()
+    kept, released = sleeper(children), sleeper(children)
+    monkeypatch.setattr(subprocess, "Popen", start)
+    mark = guardian.mark()
+    guardian.expect(mark)
+    daemon = stray(mark)
+    for pid in (released, kept):
+        guardian.watch(pid)
+    guardian.release(released)
+    guardian.close()
+    eventually(lambda: ended(children, kept) and gone(daemon), "their ends")
+    assert not ended(children, released)
+
+
+@real_loop()
+async def test_what_a_child_has_left_is_cleared(tmp_path: Path) -> None:
+    guardian = Guardian(tmp_path / "running")
+    engine = noting_engine(tmp_path)
+    marks = [guardian.mark() for _ in range(3)]
+    belongings = [
+        guardian.expect(mark, Container(mark, [], [str(engine), "stop"], [], {}, None)) for mark in marks
+    ]
+    daemons = [await asyncio.to_thread(stray, mark) for mark in marks]
+    await asyncio.gather(*(guardian.clear_soon(belonging) for belonging in belongings[:2]))
+    assert [gone(pid) for pid in daemons] == [True, True, False]
+    assert sorted((tmp_path / "log").read_text().splitlines()) == sorted(f"stop {m}" for m in marks[:2])
+    await guardian.clear_soon(belongings[2])
+    assert gone(daemons[2])
+    await guardian.end()
+    assert list((tmp_path / "running").iterdir()) == []
+
+
+@real_loop()
+async def test_a_container_that_has_ended_is_not_stopped_again(tmp_path: Path) -> None:
+    guardian = Guardian(tmp_path / "running")
+    container = Container("box", [], [str(noting_engine(tmp_path)), "stop"], [], {}, None)
+    first, second = guardian.expect(guardian.mark(), container), guardian.expect(guardian.mark(), container)
+    assert repr(first) == f"Belonging({first.mark})"
+    await guardian.stop(first)
+    guardian.stopped(second)
+    await guardian.stop(second)
+    await asyncio.gather(guardian.clear_soon(first), guardian.clear_soon(second))
+    assert (tmp_path / "log").read_text() == "stop box\n"
+    await guardian.end()
+
+
+@real_loop()
+async def test_a_container_that_cannot_be_stopped_is_told_and_stays_noted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who comes next tries again."""
+    guardian = Guardian(tmp_path / "running")
+    belonging = guardian.expect(guardian.mark(), Container("box", [], ["/nowhere/x"], [], {}, None))
+    await guardian.clear_soon(belonging)
+    assert "could not stop the container box" in caplog.text
+    await guardian.end()
+    assert len(list((tmp_path / "running").iterdir())) == 1
+
+
+@real_loop()
+async def test_a_process_that_cannot_be_ended_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    guardian = Guardian()
+    belonging = guardian.expect(guardian.mark())
+    stuck = Marked(12345678, "never", belonging.mark)
+    monkeypatch.setattr(leftovers, "find", lambda instance: [stuck])
+    monkeypatch.setattr(leftovers, "END_SECONDS", 0.05)
+    await guardian.clear_soon(belonging)
+    assert "could not end processes that a server has left: 12345678" in caplog.text
+    await guardian.end()
+
+
+@real_loop()
+async def test_a_killed_guardian_is_replaced_at_once(children: list[subprocess.Popen[bytes]]) -> None:
+    """Nobody has to start a child first."""
+    guardian = Guardian()
+    guardian.watch(sleeper(children))
+    for _ in range(3):
+        before = guardian.pid
+        assert before is not None
+        os.kill(before, signal.SIGKILL)
+        await until(lambda: guardian.pid not in (None, before), "another guardian")  # noqa: B023
+    await guardian.end()
+    await until(lambda: ended(children, children[0].pid), "the child's end")
+
+
+@real_loop()
+async def test_a_guardian_without_anything_to_guard_is_not_replaced(
+    children: list[subprocess.Popen[bytes]],
+) -> None:
+    guardian = Guardian()
+    pid = sleeper(children)
+    guardian.watch(pid)
+    guardian.release(pid)
+    assert guardian.pid is not None
+    os.kill(guardian.pid, signal.SIGKILL)
+    await until(lambda: guardian.pid is None, "that it is noticed")
+    guardian._renew()
+    assert guardian.pid is None
+    await guardian.end()
+
+
+def test_a_child_that_finds_its_guardian_killed_runs_all_the_same(
+    children: list[subprocess.Popen[bytes]],
+) -> None:
+    """It would be ended by the signal for a pipe that nobody reads."""
+    guardian = Guardian()
+    enrolment = guardian.enrolment()
+    assert guardian.pid is not None
+    os.kill(guardian.pid, signal.SIGKILL)
+    eventually(lambda: guardian.pid is None or gone(guardian.pid), "the guardian's end")
+    # The program has that signal as it is by default: this one sends it to itself.
+    child = subprocess.Popen(
+        ["/bin/sh", "-c", "kill -PIPE $$; sleep 300"], start_new_session=True, preexec_fn=enrolment
+    )
+    children.append(child)
+    assert enrolment.group == child.pid
+    assert child.wait(SECONDS) == -signal.SIGPIPE
+    guardian.close()

@@ -299,6 +299,7 @@ OutputFormat: TypeAlias = Annotated[str, _one_of("json", "toon", "auto", "plain"
 Preset: TypeAlias = Annotated[str, _one_of("lean")]
 Transport: TypeAlias = Annotated[str, _one_of("streamable-http", "sse")]
 CwdMode: TypeAlias = Annotated[str, _one_of("global", "session")]
+Detached: TypeAlias = Annotated[str, _one_of("end", "leave")]
 Start: TypeAlias = Annotated[str, _one_of("eager", "lazy")]
 Compression: TypeAlias = Annotated[str, _one_of("off", "balanced", "aggressive")]
 Tier: TypeAlias = Annotated[str, _one_of("read", "write", "destroy")]

@@ -100,6 +100,8 @@ class StdioServer(CommonServer, frozen=True, kw_only=True):
             `session` where the client's directory is known, else `global`.
         require_session_cwd: Refuse calls of clients whose directory is not known.
         max_processes: How many processes of it there may be at a time; `maxProcessesPerServer` where absent.
+        detached: `end` to end what it has started in sessions of their own once the server ends, `leave` to
+            let that run on, such as a daemon that others share.
     """
 
     command: kinds.Text
@@ -112,6 +114,7 @@ class StdioServer(CommonServer, frozen=True, kw_only=True):
     cwd_mode: kinds.CwdMode | None = None
     require_session_cwd: kinds.Flag = False
     max_processes: kinds.Positive | None = None
+    detached: kinds.Detached = "end"
 
     @staticmethod
     def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:

@@ -32,6 +32,7 @@ from callmux.config.security import LOOPBACK, BearerAuth, OidcAuth, Tls
 from callmux.config.server_secrets import veil_of
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.doctor.approval import idle_entries
+from callmux.doctor.containers import kept_containers
 from callmux.doctor.directories import Try, needless, open_directories
 from callmux.doctor.report import Report, ServerReport
 from callmux.doctor.rights import idle_rules
@@ -124,6 +125,7 @@ async def examine(
                 attempt,
                 config.max_concurrency,
             ),
+            *kept_containers(config),
         ],
         servers=servers,
     )

@@ -5,7 +5,8 @@ Called by `callmux.process.host`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from callmux import __version__
@@ -13,6 +14,8 @@ from callmux.clock import Clock
 from callmux.observe.bus import Bus
 from callmux.places import known_state_dir
 from callmux.process.sign_ins import LateSignIns
+from callmux.tasks import TaskSet
+from callmux.upstream.belongings import abandoned, running, sweep
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.inventory.listings import Listings
 from callmux.upstream.links.opening import Surroundings
@@ -26,12 +29,20 @@ class Supply:
         pool: The servers.
         sign_ins: Those that the process relies on.
         private: Variables that no server inherits.
+
+    Args:
+        records: Of what belongs to no callmux any more: it is ended beside all else.
     """
 
-    def __init__(self, pool: Pool, sign_ins: LateSignIns, private: set[str]) -> None:
+    def __init__(
+        self, pool: Pool, sign_ins: LateSignIns, private: set[str], records: Sequence[Path] = ()
+    ) -> None:
         self.pool = pool
         self.sign_ins = sign_ins
         self.private = private
+        self._tasks = TaskSet("what others have left")
+        if records:
+            self._tasks.spawn(asyncio.to_thread(sweep, records))
 
     def __repr__(self) -> str:
         return f"Supply({self.pool!r})"
@@ -40,6 +51,7 @@ class Supply:
         """Ends all servers, and what goes on for them."""
         await self.pool.close()
         await self.sign_ins.close()
+        await self._tasks.cancel()
 
 
 def supply(
@@ -57,7 +69,8 @@ def supply(
     state = known_state_dir(env)
     kept = None if state is None else Listings(state / "listings")
     sign_ins = LateSignIns(env, base_dir, bus, lambda name: pool.retry(name))
-    guardian, give = Guardian(), sign_ins.credentials
+    folder = running(state)
+    guardian, give = Guardian(folder), sign_ins.credentials
     around = Surroundings(env=env, base_dir=base_dir, guardian=guardian, show=show, credentials=give)
     pool = Pool(around, {"name": "callmux", "version": __version__}, clock, kept, bus)
-    return Supply(pool, sign_ins, around.private)
+    return Supply(pool, sign_ins, around.private, abandoned(folder) if folder is not None else ())

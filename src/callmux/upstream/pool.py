@@ -159,7 +159,7 @@ class Pool:
         servers, self._servers = list(self._servers.values()), {}
         await asyncio.gather(*(server.close() for server in servers))
         await self._tasks.cancel()
-        self._surroundings.guardian.close()
+        await self._surroundings.guardian.end()
 
     def _changed(self, server: Server) -> None:
         name, suite = server.name, server.suite

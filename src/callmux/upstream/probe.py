@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import deque
 from collections.abc import Callable
@@ -12,8 +11,10 @@ import msgspec
 
 from callmux import __version__
 from callmux.config.servers import HttpServer, StdioServer
+from callmux.places import known_state_dir
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, RpcError
 from callmux.protocol.shapes import Tool
+from callmux.upstream.belongings import running
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
@@ -71,7 +72,7 @@ async def probe(
         heard: Takes each line that it writes to its stderr.
         credentials: Gives those of a link to a server at a URL; its headers alone where absent.
     """
-    guardian = Guardian()
+    guardian = Guardian(running(known_state_dir(os.environ)))
     said: deque[str] = deque(maxlen=KEPT_LINES)
 
     def show(_: str, line: str) -> None:
@@ -101,4 +102,4 @@ async def probe(
     finally:
         if connection is not None:
             await connection.close()
-        await asyncio.to_thread(guardian.close)
+        await guardian.end()

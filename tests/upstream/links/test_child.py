@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,12 @@ from callmux.protocol.jsonrpc import Malformed, Message, Notification
 from callmux.protocol.lines import LineBuffer
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Enrolment, Guardian
+from callmux.upstream.leftovers import MARK
 from callmux.upstream.links import child as child_module
 from callmux.upstream.links.child import ChildLink, Launch
 from callmux.upstream.links.link import Listener
 from callmux.upstream.process_bound import ProcessBound
+from tests.left import engine as engine_module
 from tests.support import loop_factory, real_loop, run, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
@@ -41,6 +44,9 @@ def loop(request: pytest.FixtureRequest) -> Iterator[str]:
 ENV = {"PATH": os.environ.get("PATH", os.defpath)}
 SAY = "import json, sys, time\ndef say(m): print(json.dumps({'method': m}), flush=True)\n"
 WAIT = "time.sleep(300)\n"
+
+
+ENGINE = engine_module.__file__
 
 
 class Watched:
@@ -268,11 +274,12 @@ async def test_a_child_whose_guardian_cannot_be_started_is_not_counted(
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(Guardian, "enrolment", fails)
-    bound, launch = ProcessBound(), Launch(command=sys.executable, args=[], env=ENV)
-    watched = Watched(link := ChildLink("s", launch, Guardian(), print, bound), [])
+    bound, launch, guardian = ProcessBound(), Launch(command=sys.executable, args=[], env=ENV), Guardian()
+    watched = Watched(link := ChildLink("s", launch, guardian, print, bound), [])
     with pytest.raises(CallFailure, match="cannot be started"):
         await link.open(watched.listener())
     await link.close()
+    await guardian.end()
     assert bound.running == 0
 
 
@@ -510,3 +517,159 @@ async def test_a_flood_of_lines_leaves_turns_for_others_and_keeps_its_order() ->
         assert server.methods == ["a", "b"]
         assert sum(isinstance(message, Malformed) for message in server.messages) == 49_000
         assert most <= 2 * child_module.MOST_LINES
+
+
+# ---- what leaves its group, and containers -------------------------------------------------------------
+
+DAEMON = """
+import os, subprocess, time
+read, write = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.write(write, str(os.getpid()).encode())
+        time.sleep(300)
+    os._exit(0)
+os.wait()
+say(os.read(read, 16).decode())
+"""
+
+
+async def daemon_of(watched: Watched) -> int:
+    await until(lambda: watched.methods, "the daemon's process id")
+    return int(watched.methods[0])
+
+
+@real_loop()
+@pytest.mark.parametrize("ends", ["by itself", "when its stdin ends", "by force"])
+async def test_what_it_started_in_a_session_of_its_own_ends_with_it(ends: str) -> None:
+    rest = {"by itself": "", "when its stdin ends": "sys.stdin.read()\n"}.get(ends, WAIT)
+    async with child(SAY + DAEMON + rest) as watched:
+        pid = await daemon_of(watched)
+        if ends == "by itself":
+            await until(lambda: watched.lost, "the end")
+        assert alive(pid)
+        await watched.link.close()
+        assert not alive(pid)
+
+
+@real_loop()
+async def test_it_outlives_a_server_that_is_to_leave_it() -> None:
+    async with child(SAY + DAEMON + WAIT, leaves=True, env={**ENV, MARK: "of another callmux"}) as watched:
+        pid = await daemon_of(watched)
+        await watched.link.close()
+    try:
+        assert alive(pid)
+        assert MARK not in psutil.Process(pid).environ()
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+@real_loop()
+async def test_each_process_has_a_mark_of_its_own_that_says_nothing() -> None:
+    guardian = Guardian()
+    script = SAY + f"import os; say(os.environ[{MARK!r}])\n" + WAIT
+    launch = Launch(command=sys.executable, args=["-c", script], env={**ENV, MARK: "of another callmux"})
+    servers = [Watched(ChildLink("s", launch, guardian, print), []) for _ in range(2)]
+    try:
+        for watched in servers:
+            await watched.link.open(watched.listener())
+            await until(lambda: watched.methods, "its mark")  # noqa: B023
+        marks = [watched.methods[0] for watched in servers]
+        assert len(set(marks)) == 2
+        assert all(re.fullmatch(r"[0-9a-f]{32}\.[0-9]+", mark) for mark in marks)
+    finally:
+        for watched in servers:
+            await watched.link.close()
+        await guardian.end()
+
+
+@real_loop()
+async def test_a_close_that_is_given_up_goes_on_with_what_is_left() -> None:
+    async with child(SAY + DAEMON + WAIT) as watched:
+        pid = await daemon_of(watched)
+        closing = asyncio.create_task(watched.link.close())
+        while not closing.done():
+            # Whatever it waits for is given up.
+            await asyncio.sleep(0.01)
+            closing.cancel()
+        await until(lambda: not alive(pid), "the daemon's end")
+
+
+CONTAINED = """
+import signal
+signal.signal(signal.SIGTERM, lambda *_: None if "deaf" in sys.argv else sys.exit(0))
+say(os.environ["CONTAINER"])
+say(str(os.getpid()))
+for line in sys.stdin:
+    pass
+while "deaf" in sys.argv:
+    time.sleep(300)
+"""
+
+
+@asynccontextmanager
+async def contained(tmp_path: Path, *options: str, words: Sequence[str] = ()) -> AsyncIterator[Watched]:
+    """A server in a container of an engine that is played: see tests/left/engine.py."""
+    engine = tmp_path / "docker"
+    engine.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {ENGINE} {tmp_path} "$@"\n')
+    engine.chmod(0o755)
+    inside = [sys.executable, "-I", "-S", "-c", "import os\n" + SAY + CONTAINED, *words]
+    args = ["run", "-i", *options, "image", *inside]
+    async with child("", command=str(engine), args=args) as watched:
+        await until(lambda: len(watched.methods) == 2 or watched.lost, "its words")
+        assert not watched.lost, watched.shown
+        yield watched
+
+
+def containers_in(tmp_path: Path) -> list[str]:
+    return sorted(path.stem for path in tmp_path.glob("*.json"))
+
+
+def asked_in(tmp_path: Path) -> list[str]:
+    return [json.loads(line)[0] for line in (tmp_path / "log").read_text().splitlines()]
+
+
+@real_loop()
+async def test_a_container_has_a_name_and_ends_with_its_server(tmp_path: Path) -> None:
+    async with contained(tmp_path, "--rm") as watched:
+        name, pid = watched.methods
+        assert containers_in(tmp_path) == [name]
+        assert re.fullmatch(r"callmux-s-[0-9a-f]{12}-1", name)
+        await watched.link.close()
+        assert not alive(int(pid))
+        assert containers_in(tmp_path) == []
+        # It ended when its stdin did: nobody had to be asked.
+        assert asked_in(tmp_path) == ["run"]
+
+
+@real_loop()
+@pytest.mark.parametrize("options", [("--rm",), ("--rm", "--name", "mine"), ()])
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_container_that_goes_on_is_stopped(
+    tmp_path: Path, options: tuple[str, ...], killed: bool
+) -> None:
+    """Also where the engine's client was killed, which leaves its container."""
+    async with contained(tmp_path, *options, words=["deaf"]) as watched:
+        name, pid = watched.methods
+        assert "mine" not in options or name == "mine"
+        if killed:
+            assert watched.link.pid is not None
+            os.kill(watched.link.pid, signal.SIGKILL)
+            await until(lambda: watched.lost, "the end of the client")
+            assert alive(int(pid))
+        await watched.link.close()
+        assert not alive(int(pid))
+        # Without --rm it stays, stopped, as the user has it.
+        assert containers_in(tmp_path) == ([] if "--rm" in options else [name])
+
+
+@real_loop()
+async def test_another_container_of_that_name_is_not_touched(tmp_path: Path) -> None:
+    async with contained(tmp_path, "--rm", "--name", "mine", words=["deaf"]) as first:
+        pid = int(first.methods[1])
+        with pytest.raises(AssertionError, match="in use"):
+            async with contained(tmp_path, "--rm", "--name", "mine"):
+                raise AssertionError("there is one of that name already")
+        assert alive(pid)
+        assert containers_in(tmp_path) == ["mine"]

@@ -15,6 +15,7 @@ from callmux.upstream.links.identity import fingerprint, is_portable
         StdioServer(command="x", args=("a",)),
         StdioServer(command="x", env={"A": "1"}),
         StdioServer(command="x", cwd="/"),
+        StdioServer(command="x", detached="leave"),
         HttpServer(url="http://x.invalid"),
         HttpServer(url="http://x.invalid", headers={"A": "1"}),
     ],

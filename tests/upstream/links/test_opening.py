@@ -40,6 +40,11 @@ def test_a_command_becomes_a_child_with_our_environment_less_our_secrets(tmp_pat
     assert it.env == {"PATH": "/bin", "OWN": "1"}
 
 
+def test_what_a_server_leaves_may_be_left(tmp_path: Path) -> None:
+    assert not launch(open_link("s", StdioServer(command="x"), around(tmp_path))).leaves
+    assert launch(open_link("s", StdioServer(command="x", detached="leave"), around(tmp_path))).leaves
+
+
 def test_a_token_of_our_clients_reaches_only_a_server_that_is_given_it(tmp_path: Path) -> None:
     surroundings = around(tmp_path, PATH="/bin", OPS_HASH="secret")
     surroundings.private.add("OPS_HASH")

@@ -1,9 +1,9 @@
 """A server as a child process that speaks JSON-RPC lines on its stdin and stdout.
 
 Made by `callmux.upstream.links.opening`, used through `callmux.upstream.links.link`. The child leads a
-process group of its own, so that ending it ends what it started; `callmux.upstream.guardian` knows the group
-in case we are killed. Its stderr is passed on line by line with the server's name, and its last lines are
-kept to explain a failed start.
+process group of its own, so that ending it ends what it started; what leaves the group is found by a mark in
+its environment. `callmux.upstream.guardian` knows both in case we are killed. Its stderr is passed on line by
+line with the server's name, and its last lines are kept to explain a failed start.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from callmux.protocol.lines import LineBuffer, Long, Oversized
 from callmux.text import quiet
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
-from callmux.upstream.guardian import Enrolment, Guardian
+from callmux.upstream.guardian import Belonging, Enrolment, Guardian
+from callmux.upstream.leftovers import MARK, Container
+from callmux.upstream.links.container import ENGINE_VARIABLES, ContainerRun, container_run
 from callmux.upstream.links.link import Listener
 from callmux.upstream.links.program import find_program, missing_program
 from callmux.upstream.process_bound import ProcessBound
@@ -58,6 +60,7 @@ class Launch(msgspec.Struct, frozen=True):
         env: Its whole environment.
         cwd: Its directory; None means ours.
         veil: Hides its secrets if it prints them; its stderr is looked at line by line.
+        leaves: Whether processes of it that are in sessions of their own may outlive it.
     """
 
     command: str
@@ -65,6 +68,7 @@ class Launch(msgspec.Struct, frozen=True):
     env: Mapping[str, str]
     cwd: str | None = None
     veil: Veil = NOTHING
+    leaves: bool = False
 
 
 class ChildLink(BatchWriter):
@@ -97,6 +101,7 @@ class ChildLink(BatchWriter):
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
         self._group: int | None = None
+        self._belonging: Belonging | None = None
         self._bound = bound or ProcessBound()
 
     def __repr__(self) -> str:
@@ -123,27 +128,35 @@ class ChildLink(BatchWriter):
             raise _unstartable("one of its arguments or variables holds a NUL character")
         loop = asyncio.get_running_loop()
         await self._bound.take()
-        started, enrolment = False, None
+        started, enrolment, belonging = False, None, None
         try:
+            mark = self._guardian.mark()
+            run = container_run(launch.command, launch.args, self._name, mark)
+            belonging = self._guardian.expect(mark, _container(run, launch))
             enrolment = self._guardian.enrolment()
             transport, protocol = await loop.subprocess_exec(
                 lambda: _ChildProtocol(listener, self._show, launch.veil),
                 path,
-                *launch.args,
-                env=launch.env,
+                *(launch.args if run is None else run.args),
+                env=_marked(launch, None if run is not None else mark),
                 cwd=launch.cwd,
                 start_new_session=True,
                 preexec_fn=partial(_before_program, enrolment) if sys.platform != "win32" else None,
             )
             started = True
         except (OSError, ValueError) as error:
-            if enrolment is not None:
-                self._guardian.release(enrolment.group)
+            if belonging is not None:
+                self._guardian.stopped(belonging)
             raise _unstartable(f'"{launch.command}" cannot be started: {error}') from error
         finally:
             if not started:
                 self._bound.give()
-        self._transport, self._protocol = transport, protocol
+                if enrolment is not None and enrolment.group:
+                    _signal(enrolment.group, signal.SIGKILL)
+                    self._guardian.release(enrolment.group)
+                if belonging is not None:
+                    self._guardian.clear_soon(belonging)
+        self._transport, self._protocol, self._belonging = transport, protocol, belonging
         self._stdin = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
         self._group = transport.get_pid()
         if self._group is not None:
@@ -164,9 +177,10 @@ class ChildLink(BatchWriter):
         return list(self._protocol.stderr) if self._protocol else []
 
     async def close(self) -> None:
-        """Closes stdin, then asks the whole group to end, then makes it: at most a second and a half."""
-        protocol, transport, group = self._protocol, self._transport, self._group
-        if protocol is None or transport is None:
+        """Closes stdin, then asks the whole group to end, then makes it: at most a second and a half. What
+        has left the group, and a container, may take some seconds more."""
+        protocol, transport, group, belonging = self._protocol, self._transport, self._group, self._belonging
+        if protocol is None or transport is None or belonging is None:
             return
         protocol.listener = None
         self._protocol = None
@@ -174,7 +188,12 @@ class ChildLink(BatchWriter):
             if self._stdin is not None:
                 self.flush()
                 self._stdin.close()
-            if not await protocol.ended(EOF_SECONDS):
+            if await protocol.ended(EOF_SECONDS):
+                if transport.get_returncode() == 0:
+                    # Its engine has told it the end of its container.
+                    self._guardian.stopped(belonging)
+            else:
+                await self._guardian.stop(belonging)
                 _signal(group, signal.SIGTERM)
                 _signal(group, signal.SIGCONT)
                 await protocol.ended(TERM_SECONDS)
@@ -185,8 +204,24 @@ class ChildLink(BatchWriter):
                 self._guardian.release(group)
             self._group = None
             self._bound.give()
+            clearing = self._guardian.clear_soon(belonging)
             await protocol.ended(EOF_SECONDS)
             transport.close()
+            await asyncio.shield(clearing)
+
+
+def _marked(launch: Launch, mark: str | None) -> dict[str, str]:
+    """The environment of a process: with a mark, or, where others are to outlive it, without any."""
+    env = {key: value for key, value in launch.env.items() if key != MARK}
+    return env if mark is None or launch.leaves else {**env, MARK: mark}
+
+
+def _container(run: ContainerRun | None, launch: Launch) -> Container | None:
+    """How to stop the container that a command runs."""
+    if run is None:
+        return None
+    env = {key: launch.env[key] for key in ENGINE_VARIABLES if key in launch.env}
+    return Container(run.name, list(run.find), list(run.stop), list(run.remove), env, launch.cwd)
 
 
 def _before_program(enrolment: Enrolment) -> None:

@@ -17,7 +17,9 @@ def fingerprint(config: ServerConfig) -> tuple[Any, ...]:
     """What decides whether a connection can go on being used."""
     if isinstance(config, StdioServer):
         env, refs = sorted(config.env.items()), sorted(config.env_refs.items())
-        more = (config.env_file, config.cwd, config.problem)
+        # It decides whether its process has a mark. What is kept of servers from before has no such word.
+        mark = () if config.detached == "end" else (config.detached,)
+        more = (config.env_file, config.cwd, config.problem, *mark)
         return "stdio", config.command, config.args, tuple(env), tuple(refs), *more
     headers, signing = tuple(sorted(config.headers.items())), (config.oauth, config.sign_in, config.apart)
     return "http", config.url, config.transport, headers, config.problem, *signing

@@ -176,6 +176,7 @@ def _open(
         env=env,
         cwd=config.cwd if scope is None or scope.cwd is None else scope.cwd,
         veil=veil,
+        leaves=config.detached == "leave",
     )
     child = ChildLink(name, launch, around.guardian, lambda line: around.show(name, line), around.bound)
     return VeiledLink(child, veil)

@@ -1,0 +1,335 @@
+"""What servers have left behind: processes with a mark in their environment, and containers; and their end.
+
+A server's process has the mark, and what it starts inherits it, also in a session of its own and with another
+parent. Whoever has cleared or overwritten its environment is not found. Called by
+`callmux.upstream.guardian` when a server has ended, and by `callmux.upstream.belongings` for a callmux that
+is gone. The guardian's helper runs this file as a script: it loads nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+MARK = "CALLMUX_SERVER_MARK"
+"""The variable; its value is a random name of the callmux that started the server, a dot and a number."""
+SHARED = frozenset(
+    (
+        *("gpg-agent", "ssh-agent", "dirmngr", "keyboxd", "scdaemon", "dbus-daemon", "adb", "watchman"),
+        *("tmux", "screen", "conmon", "catatonit", "aardvark-dns", "slirp4netns", "pasta", "rootlessport"),
+    )
+)
+"""Programs that serve the whole user once they run, whoever started them: they are left alone."""
+GRACE_SECONDS = 0.5
+"""How long processes may take to end when they are asked to."""
+GROUP_SECONDS = 0.3
+END_SECONDS = 5.0
+"""How long it is tried to end them."""
+LOOK_SECONDS = 0.02
+COMMAND_SECONDS = 8.0
+"""How long one command of a container engine may take."""
+ABSENT = "no such container"
+PROC = "/proc/self/environ"
+"""There where the system shows the variables of processes in files."""
+_LINE = re.compile(r"\s*(\d+)\s+(\w{3}\s+\w{3}\s+\d+\s+[\d:]+\s+\d{4})\s+(.*)", re.DOTALL)
+
+
+class Marked(NamedTuple):
+    """A process that carries a mark.
+
+    Attributes:
+        pid: Its process id.
+        born: When it began, as the system says it: another process with the same id has another one.
+        mark: Its mark.
+    """
+
+    pid: int
+    born: str
+    mark: str
+
+
+class Container(NamedTuple):
+    """A container that a server's command runs.
+
+    Attributes:
+        name: What it is called; the value of its label where the user named it.
+        find: A command that prints its id, where it is not the name.
+        stop: A command that stops it, without its name or id at the end.
+        remove: One that removes it, where it is to be gone once it has ended.
+        env: Variables that say which engine is meant.
+        cwd: The directory of the command.
+    """
+
+    name: str
+    find: list[str]
+    stop: list[str]
+    remove: list[str]
+    env: dict[str, str]
+    cwd: str | None
+
+
+def find(instance: str) -> list[Marked]:
+    """Every process that carries a mark of one callmux, but for programs that serve the whole user."""
+    if sys.platform == "win32":
+        return []
+    found = _in_proc(instance) if os.path.exists(PROC) else _in_ps(instance)
+    return [each for each in found if each.pid != os.getpid()]
+
+
+def end(look: Callable[[], list[Marked]], grace: float = GRACE_SECONDS) -> list[Marked]:
+    """Asks all that `look` finds to end, and makes them after `grace` seconds. Gives those that still run
+    after `END_SECONDS`, which nothing can end."""
+    if not (found := look()):
+        return []
+    for each in found:
+        _send(each, signal.SIGTERM)
+        _send(each, signal.SIGCONT)
+    _await_end(found, grace)
+    until = time.monotonic() + END_SECONDS
+    # Whoever starts another one in the last moment is looked for again.
+    while (found := look()) and time.monotonic() < until:
+        killed = [each for each in found if _send(each, signal.SIGKILL)]
+        _await_end(killed, GRACE_SECONDS)
+        if not killed:
+            time.sleep(LOOK_SECONDS)
+    return found
+
+
+def stop(container: Container) -> str:
+    """Stops a container, and removes it where it is to be gone then. Gives why it could not: `ABSENT` where
+    there is none; empty where it is stopped."""
+    names = [container.name]
+    if container.find:
+        names, problem = _run(container, container.find)
+        if problem or not names:
+            return problem or ABSENT
+    _, problem = _run(container, [*container.stop, *names])
+    if not problem and container.remove:
+        _run(container, [*container.remove, *names])
+    return ABSENT if ABSENT in problem.lower() else problem
+
+
+def containers(lines: Iterable[str]) -> list[Container]:
+    """The containers of a record: those that were noted and not struck out."""
+    import json
+
+    found: dict[str, Container] = {}
+    for line in lines:
+        what, _, rest = line.strip().partition(" ")
+        # The last line may be half of one: that container was never started.
+        with contextlib.suppress(ValueError, TypeError):
+            if what == "+":
+                container = Container(*json.loads(rest))
+                found[container.name] = container
+            elif what == "-":
+                found.pop(rest, None)
+    return list(found.values())
+
+
+def clear(instance: str, record: str, groups: Iterable[int] = ()) -> bool:
+    """Ends all that servers of a callmux have left which is gone, and its record with it.
+
+    Args:
+        instance: The first half of its marks.
+        record: The file in which its containers are noted; empty for none.
+        groups: Process groups that are known to be its own.
+
+    Returns:
+        Whether nothing is left.
+    """
+    groups = list(groups)
+    for group in groups:
+        _send_group(group, signal.SIGTERM)
+        _send_group(group, signal.SIGCONT)
+    marked = find(instance)
+    for each in marked:
+        _send(each, signal.SIGTERM)
+        _send(each, signal.SIGCONT)
+    if groups or marked:
+        until = time.monotonic() + GROUP_SECONDS
+        while time.monotonic() < until and (any(map(_is_group, groups)) or any(map(_lives, marked))):
+            time.sleep(LOOK_SECONDS)
+    for group in groups:
+        _send_group(group, signal.SIGKILL)
+    left = end(lambda: find(instance), 0)
+    noted = []
+    if record:
+        try:
+            with open(record, encoding="utf-8") as file:
+                noted = containers(file)
+        except FileNotFoundError:
+            noted = []
+    failed = [container for container in noted if stop(container) not in ("", ABSENT)]
+    if record and not (left or failed):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(record)
+    return not (left or failed)
+
+
+def _in_proc(instance: str) -> Iterable[Marked]:
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            born = _born(name)
+            # Whoever begins between these two looks is found by the next.
+            if born is not None and (mark := _mark_in_proc(name, instance)) and not _is_shared(_comm(name)):
+                yield Marked(int(name), born, mark)
+
+
+def _mark_in_proc(pid: str, instance: str) -> str | None:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            variables = b"\0" + file.read()
+    except OSError:
+        # It is gone, or another user's.
+        return None
+    _, found, rest = variables.partition(f"\0{MARK}={instance}.".encode())
+    return f"{instance}.{rest.partition(bytes(1))[0].decode(errors='replace')}" if found else None
+
+
+def _stat(pid: int | str) -> tuple[str, list[str]] | None:
+    """The name of a process, and what /proc says of it behind that; None where it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            name, _, rest = file.read().partition("(")[2].rpartition(")")
+    except OSError:
+        return None
+    facts = rest.split()
+    return None if not facts or facts[0] in "ZX" else (name, facts)
+
+
+def _born(pid: int | str) -> str | None:
+    """When a process began; None where it has ended."""
+    if os.path.exists(PROC):
+        stat = _stat(pid)
+        return None if stat is None else stat[1][19]
+    match = _LINE.match(_ps("-p", str(pid), "-o", "pid=,lstart=,stat="))
+    return None if match is None or match[3].startswith("Z") else " ".join(match[2].split())
+
+
+def _comm(pid: str) -> str:
+    stat = _stat(pid)
+    return "" if stat is None else stat[0]
+
+
+def _is_shared(name: str) -> bool:
+    """Whether a program serves the whole user; tmux calls itself `tmux: server`, screen `SCREEN`."""
+    return os.path.basename(name).partition(":")[0].lower() in SHARED
+
+
+def _in_ps(instance: str) -> Iterable[Marked]:
+    """Where there is no /proc: `ps` prints the variables behind the command."""
+    said = _ps("-axEww" if sys.platform == "darwin" else "axeww", "-o", "pid=,lstart=,command=")
+    lines: list[str] = []
+    for line in said.splitlines():
+        # A variable may hold line feeds.
+        if _LINE.match(line) or not lines:
+            lines.append(line)
+        else:
+            lines[-1] += f"\n{line}"
+    for line in lines:
+        if (match := _LINE.match(line)) is None:
+            continue
+        pid, text = match[1], match[3]
+        _, found, rest = text.partition(f" {MARK}={instance}.")
+        # In its arguments it means nothing: somebody may be looking for it.
+        if found and found not in f" {_ps('-ww', '-p', pid, '-o', 'command=')}":
+            mark = f"{instance}.{rest.split(maxsplit=1)[0] if rest.strip() else ''}"
+            if not _is_shared(text.split(maxsplit=1)[0]):
+                yield Marked(int(pid), " ".join(match[2].split()), mark)
+
+
+def _ps(*words: str) -> str:
+    env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"}
+    try:
+        # What it prints is empty where a process is gone, and then it fails.
+        done = subprocess.run(
+            ["ps", *words], stdin=subprocess.DEVNULL, capture_output=True, env=env, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode(errors="replace")
+
+
+def _lives(process: Marked) -> bool:
+    return _born(process.pid) == process.born
+
+
+def _await_end(processes: list[Marked], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while any(map(_lives, processes)) and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
+
+
+def _send(process: Marked, number: signal.Signals) -> bool:
+    """Sends a signal to this very process. Gives whether it was there, and may be sent one."""
+    descriptor = None
+    try:
+        # Held by its descriptor, its id cannot become another's between the look and the signal.
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                descriptor = os.pidfd_open(process.pid)
+        if not _lives(process):
+            return False
+        if sys.platform == "linux" and descriptor is not None:
+            signal.pidfd_send_signal(descriptor, number)
+        else:
+            os.kill(process.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+    return True
+
+
+def _send_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _is_group(group: int) -> bool:
+    """Whether a process group has anybody left in it."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _run(container: Container, words: list[str]) -> tuple[list[str], str]:
+    """What a command of a container engine prints, in words, and why it failed; empty where it did not."""
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env={k: v for k, v in os.environ.items() if not k.startswith("CALLMUX_")} | container.env,
+            cwd=container.cwd,
+            timeout=COMMAND_SECONDS,
+            check=False,
+            start_new_session=True,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [], str(error)
+    said = done.stderr.decode(errors="replace").strip()
+    problem = said or f"it ended with exit code {done.returncode}"
+    return done.stdout.decode(errors="replace").split(), problem if done.returncode else ""
+
+
+def main(words: list[str]) -> int:
+    """The helper's last act: `INSTANCE RECORD GROUP...`; 0 where nothing is left."""
+    instance, record, *groups = words
+    return 0 if clear(instance, record, map(int, groups)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
