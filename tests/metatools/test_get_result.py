@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from callmux.errors import ResultNotFound, ResultPathNotFound
-from callmux.stores.results import Stored
+from callmux.stores.results import Remainder, Stored
 from tests.metatools.conftest import Bench
 
 PAGE = "callmux_get_result"
@@ -32,6 +32,21 @@ def test_a_page(bench: Bench) -> None:
     assert (found["ref"], found["tool"], found["total"], found["nextOffset"]) == ("r_1", "rows", 120, 3)
     assert found["data"] == [{"id": 0}, {"id": 1}, {"id": 2}]
     assert len(bench.payload(PAGE, {"ref": "r_1"})["data"]) == 50
+
+
+def test_a_result_whose_beginning_went_out_is_read_on(bench: Bench) -> None:
+    raw = json.dumps({"content": [{"type": "text", "text": json.dumps({"rows": ROWS, "log": "x" * 900})}]})
+    remainders = (Remainder("rows", 20), Remainder("log", 300))
+    kept = Stored(ref="r_3", tool="rows", owner="", size=len(raw), raw=raw.encode(), remainders=remainders)
+    bench.kept.put(kept)
+    found = bench.payload(PAGE, {"ref": "r_3"})
+    assert (found["offset"], found["count"], found["hasMore"]) == (20, 100, False)
+    assert found["next"] == {"path": "log", "offset": 300}
+    found = bench.payload(PAGE, {"ref": "r_3", "limit": 5, "fields": ["id"]})
+    assert (found["data"][0], found["nextOffset"], "next" in found) == ({"id": 20}, 25, False)
+    assert bench.payload(PAGE, {"ref": "r_3", "offset": 25})["data"] == ROWS[25:]
+    found = bench.payload(PAGE, {"ref": "r_3", "path": "log", "offset": 300})
+    assert (found["data"], "next" in found) == ("x" * 600, False)
 
 
 def test_paging_through_callmux_call_is_the_same(bench: Bench) -> None:

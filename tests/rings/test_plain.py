@@ -17,8 +17,8 @@ from callmux.protocol.shapes import Result, Told
 from callmux.rings.envelope import success
 from callmux.rings.plain import plainly, texts, without_media
 from callmux.rings.shield.compact import Limits
-from callmux.rings.shield.reply import Shortening
 from callmux.rings.shield.shelf import Shelf
+from callmux.rings.shield.shortening import Shortening
 
 IMAGE = {"type": "image", "data": "A" * 4000, "mimeType": "image/png"}
 LINK = {"type": "resource_link", "uri": "note://1", "name": "note"}
@@ -276,6 +276,33 @@ def test_what_was_shortened_says_so_and_the_rest_comes_whole() -> None:
     assert re.search(r"=== \[1\] tool_1: shortened, \d+ bytes", "\n".join(lines(shown)))
     assert re.search(r"=== \[2\] tool_2: FAILED, shortened, \d+ bytes", "\n".join(lines(shown)))
     assert len(json.dumps(shown)) < len(made.raw) / 4
+
+
+def test_a_beginning_is_exact_and_says_in_one_line_what_goes_on() -> None:
+    long = "line of a text\n" * 3000
+    rows = [{"id": n, "t": "x" * 90} for n in range(400)]
+    read = {"content": [{"type": "text", "text": long}], "structuredContent": {"content": long}}
+    listed = {"content": [{"type": "text", "text": json.dumps(rows)}], "structuredContent": {"rows": rows}}
+    pictured = {"content": [{"type": "text", "text": long}, IMAGE]}
+    made = answer(said("short"), said(long), read, listed, pictured)
+    brief = shortened(made, Limits(16384, 2000, 20, reads_on=True))
+    shown = plain(brief)
+    kept = shown["_meta"]["callmux/shield"]
+    cuts = {cut["path"]: cut["shown"] for cut in kept["more"]}
+    asked = json.dumps({"ref": kept["ref"]}, separators=(",", ":"))
+    assert lines(shown)[1] == f"Cut at 4 places. callmux_get_result {asked} goes on after that."
+    texts = [one["text"] for one in shown["content"] if one["type"] == "text"]
+    paths = (
+        "results.1.result",
+        "results.2.result.structuredContent.content",
+        "results.4.result.content.0.text",
+    )
+    begun = [text for text in texts if text.startswith("line of")]
+    assert [len(text) for text in begun] == [cuts[path] for path in paths]
+    assert all(long.startswith(text) for text in begun)
+    (data,) = [json.loads(text) for text in texts if text.startswith("{")]
+    assert data["structuredContent"]["rows"] == rows[: cuts["results.3.result.structuredContent.rows"]]
+    assert shown["content"][-1] == IMAGE
 
 
 def test_results_that_a_preview_has_no_room_for_are_left_out_openly() -> None:

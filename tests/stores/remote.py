@@ -8,6 +8,8 @@ from math import inf
 from random import Random
 from typing import Any
 
+import msgspec
+
 from callmux.stores.cache import CacheLimits, Key
 from callmux.stores.memory import MemoryCache, MemoryResults
 from callmux.stores.memory_counts import MemoryInFlight, MemoryRates
@@ -109,7 +111,7 @@ class RemoteResults:
         return self.kept.takes(size)
 
     def put(self, stored: Stored) -> Coroutine[Any, Any, Sequence[str]]:
-        whole = Stored(ref=stored.ref, tool=stored.tool, owner=stored.owner, size=stored.size, raw=stored.raw)
+        whole = msgspec.structs.replace(stored, spooled=False)
         return self.wire.carry(lambda: self.kept.put(whole))
 
     def get(self, ref: str, owner: str) -> Coroutine[Any, Any, Stored | None]:

@@ -29,6 +29,8 @@ class ResponseShield(Section, frozen=True, kw_only=True):
 
     Attributes:
         enabled: Shield results at all.
+        preview: What goes out of a shortened result: `sample`, something of each part, or `beginning`, after
+            which the first page goes on; then a result a little over a limit goes out whole.
         max_result_bytes: A result above this is shortened and stored.
         max_string_chars: A string above this is shortened.
         max_array_items: A list above this is shortened.
@@ -40,6 +42,7 @@ class ResponseShield(Section, frozen=True, kw_only=True):
     """
 
     enabled: kinds.Flag = True
+    preview: kinds.Preview = "sample"
     max_result_bytes: kinds.Positive = 65536
     max_string_chars: kinds.Positive = 8192
     max_array_items: kinds.Positive = 50
@@ -55,6 +58,7 @@ class ServerShield(Section, frozen=True, kw_only=True):
 
     Attributes:
         enabled: Shield the results of this server.
+        preview: What goes out of a shortened result: `sample` or `beginning`.
         max_result_bytes: A result above this is shortened and stored.
         max_string_chars: A string above this is shortened.
         max_array_items: A list above this is shortened.
@@ -63,6 +67,7 @@ class ServerShield(Section, frozen=True, kw_only=True):
     """
 
     enabled: kinds.Flag | None = None
+    preview: kinds.Preview | None = None
     max_result_bytes: kinds.Positive | None = None
     max_string_chars: kinds.Positive | None = None
     max_array_items: kinds.Positive | None = None

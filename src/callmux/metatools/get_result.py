@@ -18,7 +18,7 @@ from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import success
 from callmux.rings.shield.query import Query
-from callmux.rings.shield.shape import DEFAULT_LIMIT, MAX_LIMIT
+from callmux.rings.shield.shape import MAX_LIMIT
 
 NAME = "callmux_get_result"
 
@@ -54,12 +54,11 @@ def parse(fields: Fields) -> Plan:
     Raises:
         InvalidArguments: It is malformed.
     """
-    limit = fields.integer("limit", 0, MAX_LIMIT)
     question = PageQuestion(
         ref=fields.text("ref"),
         path=fields.any_text("path") or "",
-        offset=fields.integer("offset", 0) or 0,
-        limit=DEFAULT_LIMIT if limit is None else limit,
+        offset=fields.integer("offset", 0),
+        limit=fields.integer("limit", 0, MAX_LIMIT),
         fields=_names(fields),
         search=fields.any_text("search") or "",
     )

@@ -18,7 +18,9 @@ from msgspec import UNSET, Raw, UnsetType
 from callmux.protocol.shapes import Result, Told
 from callmux.rings.echo import say
 from callmux.rings.envelope import encode, success
+from callmux.rings.shield.beginning import beginnings
 from callmux.rings.shield.compact import clip_text, fitting
+from callmux.rings.shield.shortening import TOOL
 from callmux.text import visible
 
 MARK = "=== ["
@@ -69,7 +71,16 @@ class _Shortened(msgspec.Struct):
 
 
 class _Note(msgspec.Struct):
+    """What is read of the note. Only that of a preview that is no beginning describes the shape."""
+
     ref: str | UnsetType | None = UNSET
+    message: str = ""
+    shape: Raw | UnsetType = UNSET
+
+    @property
+    def is_beginning(self) -> bool:
+        """Whether what is shown is the beginning, after which reading goes on."""
+        return self.shape is UNSET
 
 
 class _Entry(msgspec.Struct):
@@ -126,7 +137,7 @@ def plainly(answer: Result, told: Told, names: Sequence[str]) -> Result | None:
     """
     entries: Sequence[Mapping[str, Any]] = told.payload.get("results", told.payload.get("steps", ()))
     shown: list[Raw | None] = [entry.get("result") for entry in entries]
-    note = None
+    note = read = None
     if answer.raw is not told.whole:
         content = answer.head.content
         if content is UNSET or len(content) != 1:
@@ -139,13 +150,13 @@ def plainly(answer: Result, told: Told, names: Sequence[str]) -> Result | None:
         given = shortened.preview.steps if shortened.preview.results is UNSET else shortened.preview.results
         shown = _results([] if given is UNSET else given, len(entries))
     parts = [
-        _part(entry, own, result, name)
+        _part(entry, own, result, name, read is not None and read.is_beginning)
         for entry, own, result, name in zip(entries, told.results, shown, names, strict=False)
     ]
     mark = _mark(parts)
     lines = [_summary(told.payload, mark), *_warnings(told.payload)]
-    if note is not None:
-        lines.append(_way_on(read.ref, "results" if "results" in told.payload else "steps"))
+    if read is not None:
+        lines.append(_way_on(read, "results" if "results" in told.payload else "steps"))
     shown_as = [_text("\n".join(lines)), *_under_headings(parts, mark)]
     meta: dict[str, Any] = {OUTCOME: _outcome(told.payload)}
     if note is not None:
@@ -172,7 +183,9 @@ def _results(given: Iterable[Raw], count: int) -> list[Raw | None]:
     return [*found[:count], *[None] * (count - len(found))]
 
 
-def _part(entry: Mapping[str, Any], own: Result | None, shown: Raw | None, name: str) -> _Part:
+def _part(
+    entry: Mapping[str, Any], own: Result | None, shown: Raw | None, name: str, is_beginning: bool
+) -> _Part:
     notes = [] if entry.get("ok") else ["FAILED"]
     skipped = [f"{one['argument']} ({one['reason']})" for one in entry.get("skippedMappings", ())]
     if skipped:
@@ -189,7 +202,18 @@ def _part(entry: Mapping[str, Any], own: Result | None, shown: Raw | None, name:
         return _Part(name, blocks, notes)
     if shown is None:
         return _Part(name, media, [*notes, "texts left out" if media else LEFT_OUT])
-    return _Part(name, _cut(own, blocks, bytes(shown)), [*notes, "shortened"])
+    begun = _begun(blocks, bytes(shown)) if is_beginning and not own.is_error else None
+    return _Part(name, begun or _cut(own, blocks, bytes(shown)), [*notes, "shortened"])
+
+
+def _begun(blocks: Sequence[Block], shown: bytes) -> list[Block]:
+    """The beginnings of the texts, exactly as far as `shown` goes, since pages go on after them. Where it
+    shows data rather than texts, the data."""
+    texts = beginnings([block.text for block in blocks if block.text is not None], shown)
+    if texts is None:
+        return [*(block for block in blocks if block.text is None), _said(_spoken(shown))]
+    left = iter(texts)
+    return [block if block.text is None else _said(next(left)) for block in blocks]
 
 
 def _cut(own: Result, blocks: Sequence[Block], shown: bytes) -> list[Block]:
@@ -347,8 +371,12 @@ def _warnings(payload: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _way_on(ref: str | UnsetType | None, key: str) -> str:
+def _way_on(note: _Note, key: str) -> str:
+    ref = note.ref
     if not isinstance(ref, str) or not ref:
         return "Shortened, and too large to keep: ask the tools for less."
+    if note.is_beginning:
+        shown = note.message.partition(f" {TOOL}")[0]
+        return f"{shown} {TOOL} {encode({'ref': ref}).decode()} goes on after that."
     asked = encode({"ref": ref, "path": f"{key}[index].result"}).decode()
-    return f"Shortened. The rest of one: callmux_get_result {asked}"
+    return f"Shortened. The rest of one: {TOOL} {asked}"

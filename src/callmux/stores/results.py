@@ -28,6 +28,18 @@ class StoreLimits(msgspec.Struct, frozen=True, kw_only=True):
     total_bytes: int = 256 * 1024 * 1024
 
 
+class Remainder(msgspec.Struct, frozen=True):
+    """Where a part of a result goes on that went out as its beginning.
+
+    Attributes:
+        path: The part; empty for all of the data.
+        offset: Its items or characters that went out.
+    """
+
+    path: str
+    offset: int
+
+
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """One kept result.
 
@@ -39,6 +51,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         raw: The result; None where the store has left it to the file of large ones.
         spooled: Whether this process has it in that file, too.
         sources: The tools it is from, by server and bare name, where rules apply.
+        remainders: Where its parts go on, if its beginning went out; the first page is of the first of them.
     """
 
     ref: str
@@ -48,6 +61,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes | None
     spooled: bool = False
     sources: Sources = ()
+    remainders: tuple[Remainder, ...] = ()
 
 
 class Results(Protocol):

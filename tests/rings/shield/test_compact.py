@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callmux.rings.shield.compact import Limits, clip_text, cut, fitting, is_over, is_quiet
+from callmux.rings.shield.compact import Limits, clip_text, cut, fitting, is_over, is_quiet, without_base64
 
 LIMITS = Limits(65536, 100, 5)
 
@@ -127,3 +127,26 @@ def test_a_number_stays_however_long_it_is() -> None:
     digits = b"1" * 200
     assert cut(digits, LIMITS, 10) == digits
     assert cut(b"[" + digits + b"]", LIMITS, 1000) == b"[" + digits + b"]"
+
+
+def test_base64_is_left_out_wherever_it_stands_and_nothing_else() -> None:
+    picture = {"type": "image", "mimeType": "image/png", "data": "A" * 200}
+    blob = {"uri": "a://b", "mimeType": "x/y", "blob": "B" * 200}
+    value: dict[str, Any] = {
+        "list": [picture, {"resource": blob}, 1.10, "A" * 200],
+        "mimeType": 7,
+        "none": None,
+    }
+    found = json.loads(without_base64(raw(value), LIMITS))
+    assert found["list"][0]["data"] == "[...TRUNCATED: 200 chars of base64]"
+    assert found["list"][1]["resource"]["blob"] == "[...TRUNCATED: 200 chars of base64]"
+    assert (found["list"][2:], found["none"]) == (value["list"][2:], None)
+    untouched = b'{"a": [1, 2.10], "data": "' + b"A" * 200 + b'"}'
+    assert without_base64(untouched, LIMITS) is untouched
+    assert without_base64(b'"mimeType"', LIMITS) == b'"mimeType"'
+    small = {"mimeType": "image/png", "data": "A"}
+    assert without_base64(raw(small), LIMITS) == raw(small)
+    deep: Any = picture
+    for _ in range(70):
+        deep = [deep]
+    assert b"AAAA" in without_base64(raw(deep), LIMITS)

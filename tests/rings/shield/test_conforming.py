@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callmux.rings.shield.beginning import begin
 from callmux.rings.shield.compact import Limits
-from callmux.rings.shield.conforming import conform
+from callmux.rings.shield.conforming import allows, conform
 from tests import dialect
 from tests.dialect import keeps_to
 
@@ -129,6 +130,55 @@ def test_references_in_a_circle_lead_nowhere_and_let_nothing_be_shortened() -> N
     circle = {"$ref": "#/$defs/a"}
     assert run(value, {"$ref": "#/$defs/a", "$defs": {"a": circle}}) is None
     assert run(value, {**obj(rows=circle), "$defs": {"a": circle}})["rows"] == value["rows"]
+
+
+TEXT_ROWS = {"type": "array", "items": {"type": "string"}, "minItems": 2}
+
+
+@pytest.mark.parametrize(
+    ("inner", "keys", "shown", "allowed"),
+    [
+        (TEXT_ROWS, "a", 2, True),
+        (TEXT_ROWS, "a", 1, False),
+        (TEXT_ROWS, "a.0", 1, True),
+        (TEXT_ROWS | {"uniqueItems": True}, "a", 2, True),
+        (TEXT_ROWS | {"uniqueItems": True}, "a.0", 1, False),
+        ({"type": "array"}, "a.0", 0, True),
+        ({"type": "array", "items": {"type": "string", "minLength": 3}}, "a.0", 1, False),
+        ({"type": "array", "contains": {}}, "a", 1, False),
+        ({"type": "array", "contains": {}}, "a.0", 1, False),
+        (True, "a", 0, True),
+        ({}, "a.0", 0, True),
+        ({"type": "string"}, "a", 1, False),
+    ],
+)
+def test_what_is_cut_already_fits_where_the_schema_lets_it_end_there(
+    inner: Any, keys: str, shown: int, allowed: bool
+) -> None:
+    value = json.dumps({"a": ["xxxx", "yyyy", "zzzz"]}).encode()
+    assert allows(json.dumps(obj(a=inner)).encode(), value, [(keys.split("."), shown)]) is allowed
+
+
+def test_what_is_cut_needs_room_for_the_note_too() -> None:
+    assert allows(b'{"type":"object"}', b'{"a":[1,2]}', [(["a"], 1)])
+    assert not allows(b'{"type":"object","additionalProperties":false}', b"{}", [])
+    assert not allows(b'{"type":"object"}', b'{"_callmux":1}', [])
+    assert not allows(b'{"type":"array"}', b"{}", [])
+    assert not allows(b"{", b"{}", [])
+    assert not allows(b'{"type":"object"}', b"[]", [])
+
+
+@given(dialect.SCHEMAS, dialect.VALUES)
+@settings(max_examples=60)
+def test_a_beginning_keeps_to_the_schema_where_that_allows_it(schema: Any, value: Any) -> None:
+    for whole, content in ((schema, value), (obj(a=schema), {"a": value})):
+        if not isinstance(content, dict) or not keeps_to(content, whole):
+            continue
+        raw = json.dumps(content).encode()
+        found = begin(raw, Limits(100, 10, 3), 40)
+        cuts = [(cut.keys, cut.shown) for cut in found.cuts]
+        if found.exact and allows(json.dumps(whole).encode(), raw, cuts):
+            assert keeps_to(json.loads(found.shown) | {"_callmux": NOTE}, whole)
 
 
 @given(dialect.SCHEMAS, dialect.VALUES)

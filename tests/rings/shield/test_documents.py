@@ -14,7 +14,8 @@ from callmux.config.check import check_document
 from callmux.metatools.meta_tool import META_TOOLS
 from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.query import Document, Query
-from callmux.rings.shield.reply import Shortening, shorten
+from callmux.rings.shield.reply import shorten
+from callmux.rings.shield.shortening import Shortening
 from callmux.rings.stage import SMALL
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -36,11 +37,28 @@ def test_the_configuration_is_one(name: str) -> None:
     assert (checked.errors, checked.warnings) == ([], [])
 
 
+def test_the_configuration_of_beginnings_is_one() -> None:
+    text = (DOCS / "response-shield.md").read_text("utf-8")
+    (found,) = re.findall(r'^```json config\n(\{ .*"beginning".*)\n```', text, re.MULTILINE)
+    assert check_document(json.loads(found)).config.response_shield.preview == "beginning"
+
+
 def test_the_reply_is_the_one_shown() -> None:
     order = Shortening(limits=Limits(65536, 8192, 3), tool="list_rows", server="db", ref="r_3f0c")
     reply = shorten(RESULT, order)
     assert reply is not None
-    assert json.loads(json.loads(reply)["content"][0]["text"]) == block("reply")
+    assert json.loads(json.loads(reply.raw)["content"][0]["text"]) == block("reply")
+
+
+def test_the_beginning_is_the_one_shown() -> None:
+    told = block("beginning")
+    rows = [{"id": n, "text": "lorem ipsum dolor sit amet " * 20} for n in range(400)]
+    order = Shortening(limits=Limits(65536, 1300, 50, True), tool="list_rows", server="db", ref="r_3f0c")
+    reply = shorten(msgspec.json.encode({"content": [{"type": "text", "text": json.dumps(rows)}]}), order)
+    assert reply is not None
+    found = json.loads(json.loads(reply.raw)["content"][0]["text"])
+    assert found["_callmux"] == told["_callmux"]
+    assert [row["id"] for row in found["preview"]] == [row["id"] for row in told["preview"]]
 
 
 def test_the_page_is_the_one_shown() -> None:

@@ -17,6 +17,15 @@ def test_a_server_goes_before_the_global_keys() -> None:
     assert policies.lowest == Limits(65536, 7, 9)
 
 
+def test_a_server_chooses_its_own_previews() -> None:
+    general, own = ResponseShield(preview="beginning"), ServerShield(preview="sample")
+    policies = Policies(general, {"a": own, "b": None})
+    assert [policies.limits(name, ["t"]).reads_on for name in ("a", "b", None)] == [False, True, True]  # type: ignore[union-attr]
+    policies = Policies(ResponseShield(), {"a": ServerShield(preview="beginning")})
+    assert policies.limits("a", ["t"]) == Limits(65536, 8192, 50, reads_on=True)
+    assert policies.lowest == DEFAULT
+
+
 def test_switches_of_both_levels() -> None:
     off = Policies(ResponseShield(enabled=False), {"a": ServerShield(enabled=True), "b": None})
     assert off.limits("a", ["t", "a__t"]) == DEFAULT

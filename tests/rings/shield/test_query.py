@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from callmux.rings.shield.query import Document, PathMissing, Query, follow
+from callmux.rings.shield.query import Document, PathMissing, Query, after, follow, going_on
+from callmux.stores.results import Remainder
 
 ROWS = [{"id": n, "name": f"Row {n}", "text": "x" * 20} for n in range(120)]
 
@@ -52,6 +53,54 @@ def test_search_filters_before_paging_whatever_the_case() -> None:
 def test_search_finds_letters_that_were_escaped() -> None:
     assert page([{"n": "Zoë"}, {"n": 'a"b'}], search="zoë")["total"] == 1
     assert page([{"n": "Zoë", "m": 1}], search='"m":1')["total"] == 1
+
+
+REMAINDERS = (Remainder("log", 40), Remainder("rows", 3), Remainder(".", 7))
+
+
+def test_reading_goes_on_where_the_beginning_ended_unless_it_is_told_otherwise() -> None:
+    def asked(**query: Any) -> tuple[str, int | None, bool]:
+        found = going_on(Query(**query), REMAINDERS)
+        return found.path, found.offset, found.limit == 50
+
+    assert asked() == ("log", 40, False)
+    assert asked(offset=0) == ("log", 0, False)
+    assert asked(limit=50) == ("log", 40, True)
+    assert asked(path="rows") == ("rows", None, False)
+    assert asked(search="x") == ("", None, False)
+    assert going_on(Query(), ()) == Query()
+
+
+def test_at_the_end_of_a_part_the_next_one_is_known() -> None:
+    assert after(Query(path="log"), REMAINDERS) == REMAINDERS[1]
+    assert after(Query(path="rows"), REMAINDERS) == REMAINDERS[2]
+    assert after(Query(path="."), REMAINDERS) is None
+    assert after(Query(path="rows.0"), REMAINDERS) is None
+    assert after(Query(path="log", search="x"), REMAINDERS) is None
+    assert after(Query(), ()) is None
+
+
+def test_a_page_without_a_limit_of_its_own_takes_what_its_bytes_allow() -> None:
+    rows = list(range(1000))
+    raw = text_result(json.dumps(rows))
+    query = going_on(Query(), [Remainder("", 100)])
+    assert Document(raw).page(query, 32768)["count"] == 900
+    lines = "a line of a text\n" * 3000
+    found = Document(text_result(lines)).page(going_on(Query(), [Remainder("", 17)]), 20_000)
+    assert found["data"].endswith("\n")
+    assert 18_000 < found["count"] < 20_000
+    assert found["nextOffset"] == 17 + found["count"]
+
+
+def test_reading_on_leaves_base64_out_which_a_path_still_gives() -> None:
+    rows = [{"content": [{"type": "image", "mimeType": "image/png", "data": "A" * 5000}], "n": 7}] * 3
+    raw = text_result(json.dumps(rows))
+    found = Document(raw).page(going_on(Query(), [Remainder("", 1)]), 32768)
+    for item in json.loads(msgspec.json.encode(found["data"])):
+        assert item["content"][0]["data"] == "[...TRUNCATED: 5000 chars of base64]"
+        assert (item["content"][0]["type"], item["n"]) == ("image", 7)
+    whole = Document(raw).page(Query(path="1.content.0.data"), 32768)
+    assert whole["data"] == "A" * 5000
 
 
 def test_past_the_end_is_an_empty_page() -> None:

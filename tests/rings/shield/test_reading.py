@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from callmux.rings.shield.reading import read
+from msgspec import Raw
+
+from callmux.rings.shield.reading import read, text_in
 
 
 def result(**members: Any) -> bytes:
@@ -47,9 +49,25 @@ def test_media_are_counted_apart() -> None:
     assert found.media_bytes > 1000
     assert found.long_texts == ["words"]
     assert len(found.others) == 3
+    assert (found.places, found.other_places) == ([], [0, 1, 2])
     assert found.is_error
     assert found.meta == b'{"k": 1}'
 
 
 def test_what_is_no_result_of_a_tool_is_left_alone() -> None:
     assert read(b'{"task":{"taskId":"1"}}') is None
+
+
+def test_what_stands_in_it_twice_is_given_once() -> None:
+    found = read(result(content=[{"type": "text", "text": "x" * 900}], structuredContent={"a": "x" * 900}))
+    assert found is not None
+    assert 900 < found.given < 950
+    found = read(raw := result(content=[{"type": "text", "text": "x" * 900}]))
+    assert found is not None
+    assert found.given == len(raw)
+
+
+def test_the_text_of_an_item() -> None:
+    assert text_in(Raw(b'{"type":"text","text":"a"}')) == "a"
+    for other in (b'{"type":"image","data":""}', b'{"type":"text"}', b"7"):
+        assert text_in(Raw(other)) is None

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callmux.rings.shield.compact import Limits
-from callmux.rings.shield.reply import META_KEY, Shortening, passes, shorten
+from callmux.rings.shield.reply import passes, shorten
+from callmux.rings.shield.shortening import META_KEY, Shortening
 
 LIMITS = Limits(65536, 8192, 50)
 ROWS = [{"id": n, "name": f"row {n}", "text": "lorem ipsum dolor sit amet " * 4} for n in range(200)]
@@ -32,8 +33,8 @@ def reply(result: dict[str, Any], **more: Any) -> dict[str, Any] | None:
     found = shorten(raw, order(**more))
     if found is None:
         return None
-    assert len(found) < len(raw)
-    value: dict[str, Any] = json.loads(found)
+    assert len(found.raw) < len(raw)
+    value: dict[str, Any] = json.loads(found.raw)
     return value
 
 
@@ -111,7 +112,7 @@ def test_a_reply_is_never_larger_and_worth_it(result: dict[str, Any]) -> None:
     """The preview went out twice, with 1.7 kB around each. Weak spot W7 of callmux (npm)."""
     raw = json.dumps(result, ensure_ascii=False).encode()
     found = shorten(raw, order())
-    assert found is None or len(found) <= 0.76 * len(raw)
+    assert found is None or len(found.raw) <= 0.76 * len(raw)
 
 
 def test_what_cannot_become_smaller_goes_out_as_it_is() -> None:
@@ -240,11 +241,17 @@ def test_what_is_too_large_to_keep_says_so() -> None:
     assert found["preview"][0] == ROWS[0]
 
 
+def test_where_previews_are_beginnings_a_result_within_its_limits_goes_out_as_it_is() -> None:
+    limits = Limits(65536, 8192, 50, reads_on=True)
+    assert reply({"content": text("x" * 8192)}, limits=limits) is None
+    assert payload({"content": text("x" * 99_000)}, limits=limits)["preview"] == "x" * 8192
+
+
 def test_digits_survive() -> None:
     raw = json.dumps({"content": text("[" + "12345678901234567890123," * 300 + "1]")}).encode()
     found = shorten(raw, order())
     assert found is not None
-    assert b"12345678901234567890123,12345678901234567890123" in found
+    assert b"12345678901234567890123,12345678901234567890123" in found.raw
 
 
 def test_what_is_no_result_of_a_tool_is_left_alone() -> None:
@@ -335,5 +342,5 @@ def test_any_structured_content_is_shortened_or_stays(value: Any, several: bool)
     small = order(limits=Limits(60, 20, 2), several=several)
     raw = json.dumps({"content": text(value), "structuredContent": value}).encode()
     found = shorten(raw, small)
-    assert found is None or json.loads(found)["content"]
+    assert found is None or json.loads(found.raw)["content"]
     assert not passes(raw, small) or shorten(raw, small) is None

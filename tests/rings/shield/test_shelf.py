@@ -19,8 +19,8 @@ from callmux.rings.shield import shelf as module
 from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.helper import Helper, HelperLost
 from callmux.rings.shield.query import Query
-from callmux.rings.shield.reply import Shortening
 from callmux.rings.shield.shelf import Shelf
+from callmux.rings.shield.shortening import Shortening
 from callmux.rings.shield.worker import WorkerAnswer, WorkerJob
 from callmux.stores import border
 from callmux.stores.results import StoreLimits
@@ -54,6 +54,31 @@ def _store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     """Every test runs with a store in memory and with one that must be asked."""
     if request.param == "remote":
         monkeypatch.setattr(module, "MemoryResults", RemoteResults)
+
+
+@real_loop()
+async def test_the_first_page_goes_on_where_the_beginning_ended(place: str) -> None:
+    """Wherever it was shortened, and wherever it is kept."""
+    helper = Helper()
+    shelf = Shelf(helper)
+    limits = Limits(4000, 1000, 50, reads_on=True)
+    shelf.configure(StoreLimits(), 2000)
+    whole = result(200)
+    reply = await shelf.shorten(whole, msgspec.structs.replace(ORDER, limits=limits), "")
+    read = json.loads(json.loads(reply.raw)["content"][0]["text"])["preview"]
+    asked, count = Query(), 0
+    while True:
+        page = json.loads(msgspec.json.encode(await shelf.page(ref_of(reply), asked, "")))
+        assert page["offset"] == len(read)
+        read += page["data"]
+        count += 1
+        if not page["hasMore"]:
+            break
+        asked = Query(offset=page["nextOffset"])
+    assert read == json.loads(json.loads(whole.raw)["content"][0]["text"])
+    assert count == 3, "a page may take all of maxResultBytes"
+    assert (helper.pid is None) is (place == "here")
+    await shelf.close()
 
 
 @real_loop()

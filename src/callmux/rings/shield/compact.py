@@ -1,7 +1,8 @@
 """Shortens JSON to limits and to a byte budget, and leaves JSON behind. Pure.
 
 Called by `callmux.rings.shield.reply` for previews, by `.conforming` for single values and by `.query` for
-pages. Values stay raw as long as nothing in them is cut, so digits and escapes survive.
+pages; `.beginning` takes its bounds from here. Values stay raw as long as nothing in them is cut, so digits
+and escapes survive.
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ class Limits(msgspec.Struct, frozen=True):
         result_bytes: A whole result.
         string_chars: Each string in it.
         array_items: Each array in it.
+        reads_on: Whether a preview is the beginning, and the first page goes on where it ends.
     """
 
     result_bytes: int
     string_chars: int
     array_items: int
+    reads_on: bool = False
 
 
 def is_quiet(raw: bytes, limits: Limits) -> bool:
@@ -147,7 +150,7 @@ def _cut_object(members: dict[str, Raw], limits: Limits, budget: int, depth: int
     for n, key in enumerate(sorted(members, key=sizes.__getitem__)):
         share = left // (len(members) - n) - len(keys[key])
         raw = bytes(members[key])
-        member = _media_note(members, key, raw, limits) or cut(raw, limits, max(share, LEAST), depth + 1)
+        member = media_note(members, key, raw, limits) or cut(raw, limits, max(share, LEAST), depth + 1)
         if shown and len(member) + len(keys[key]) > left:
             break
         shown[key] = member
@@ -159,9 +162,25 @@ def _cut_object(members: dict[str, Raw], limits: Limits, budget: int, depth: int
     return b"{" + b",".join(parts) + b"}"
 
 
-def _media_note(members: dict[str, Raw], key: str, raw: bytes, limits: Limits) -> bytes | None:
+def media_note(members: dict[str, Raw], key: str, raw: bytes, limits: Limits) -> bytes | None:
     """Half a picture is no picture: base64 is left out as a whole or not at all."""
     is_media = key in ("data", "blob") and "mimeType" in members and raw[:1] == b'"'
     if not is_media or len(raw) <= limits.string_chars:
         return None
     return _encode(f"[...TRUNCATED: {len(raw) - 2} chars of base64]")
+
+
+def without_base64(raw: bytes, limits: Limits, depth: int = 0) -> bytes:
+    """JSON like `raw` in which base64 that is longer than a string may be is left out; all else as it is."""
+    if b'"mimeType"' not in raw or depth > DEEPEST:
+        return raw
+    if raw[:1] == b"[":
+        return _encode([Raw(without_base64(bytes(item), limits, depth + 1)) for item in _ITEMS.decode(raw)])
+    if raw[:1] != b"{":
+        return raw
+    members = _MEMBERS.decode(raw)
+    shown = {}
+    for key, member in members.items():
+        inner = bytes(member)
+        shown[key] = Raw(media_note(members, key, inner, limits) or without_base64(inner, limits, depth + 1))
+    return _encode(shown)

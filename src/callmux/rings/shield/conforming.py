@@ -1,11 +1,12 @@
 """Shortens structured content so that it still fits the output schema its tool declares. Pure.
 
-Called by `callmux.rings.shield.reply`. It only cuts where the schema plainly allows every shorter value;
-where it cannot tell, the value stays whole.
+Called by `callmux.rings.shield.reply` and, about what is cut already, by `.excerpt`. It only cuts where the
+schema plainly allows every shorter value; where it cannot tell, the value stays whole.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -51,11 +52,24 @@ def conform(raw: bytes, schema_raw: bytes, limits: Limits, note: dict[str, Any])
         return None
     walk = _Walk(schema, limits)
     top = walk.schema_for(schema, "object")
-    if top is None or NOTE in members or NOTE in top.get("properties", {}):
-        return None
-    if top.get("additionalProperties", True) not in (True, {}):
+    if top is None or not walk.has_room(members):
         return None
     return _encode({**walk.members(members, top, 0), NOTE: note})
+
+
+def allows(schema_raw: bytes, raw: bytes, cuts: Sequence[tuple[Sequence[str], int]]) -> bool:
+    """Whether the JSON object `raw` still fits its schema with a note, and with texts and arrays cut.
+
+    Args:
+        cuts: The keys of each, and how many characters or items are left of it.
+    """
+    try:
+        schema = msgspec.json.decode(schema_raw)
+        members = _MEMBERS.decode(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    walk = _Walk(schema, Limits(0, 0, 0))
+    return walk.has_room(members) and all(walk.may_end(raw, schema, keys, shown) for keys, shown in cuts)
 
 
 class _Walk:
@@ -64,6 +78,31 @@ class _Walk:
     def __init__(self, root: Any, limits: Limits) -> None:
         self._root = root
         self._limits = limits
+
+    def has_room(self, members: dict[str, Raw]) -> bool:
+        """Whether the schema leaves room for the note among an object's members."""
+        top = self.schema_for(self._root, "object")
+        if top is None or NOTE in members or NOTE in top.get("properties", {}):
+            return False
+        return top.get("additionalProperties", True) in (True, {})
+
+    def may_end(self, raw: bytes, schema: Any, keys: Sequence[str], shown: int) -> bool:
+        """Whether the text or array at `keys` may have only its first `shown` characters or items."""
+        for key in keys:
+            if schema is True or schema == {}:
+                return True
+            fits = self.schema_for(schema, _KINDS[raw[:1].decode()])
+            if fits is None or fits.get("uniqueItems", False):
+                return False
+            if raw[:1] == b"[":
+                raw, schema = bytes(_ITEMS.decode(raw)[int(key)]), fits.get("items", True)
+            else:
+                others = fits.get("additionalProperties", True)
+                raw, schema = bytes(_MEMBERS.decode(raw)[key]), fits.get("properties", {}).get(key, others)
+        if schema is True or schema == {}:
+            return True
+        fits = self.schema_for(schema, _KINDS[raw[:1].decode()])
+        return fits is not None and shown >= int(fits.get("minItems", 0))
 
     def value(self, raw: bytes, schema: Any, depth: int) -> bytes:
         """`raw`, shortened as far as `schema` allows."""

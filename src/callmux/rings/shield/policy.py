@@ -50,6 +50,7 @@ def policy(general: ResponseShield, own: ServerShield | None) -> Policy:
         server.max_result_bytes or general.max_result_bytes,
         server.max_string_chars or general.max_string_chars,
         server.max_array_items or general.max_array_items,
+        (server.preview or general.preview) == "beginning",
     )
     nothing = given_allow and not allow
     return Policy(limits if enabled and not nothing else None, names.pattern(allow), names.pattern(deny))

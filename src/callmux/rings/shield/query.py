@@ -6,15 +6,23 @@ Called by `callmux.rings.shield.shelf`, or by the helper process for large resul
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from callmux.rings.shield import paths
-from callmux.rings.shield.compact import TRUNCATED, Limits, cut, fitting
+from callmux.rings.shield.beginning import whole_lines
+from callmux.rings.shield.compact import TRUNCATED, Limits, cut, fitting, without_base64
 from callmux.rings.shield.reading import read
 from callmux.rings.shield.shape import CHARS_PER_ITEM, DEFAULT_LIMIT, type_of
+from callmux.stores.results import Remainder
+
+AS_MANY_AS_FIT = 2**40
+"""The limit of a page that is bounded by its bytes alone."""
+NO_BASE64 = Limits(1000, 1000, 1000)
+"""How much base64 may stand in a page that goes on."""
 
 _ITEMS = msgspec.json.Decoder(list[Raw])
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
@@ -32,17 +40,40 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: Where in the data; empty for all of it.
-        offset: Items, or characters, to leave out.
-        limit: Items; a text has 200 characters for each.
+        offset: Items, or characters, to leave out; None where nothing is said of them.
+        limit: Items; a text has 200 characters for each. None for the usual number.
         fields: Keys to keep of each item; empty for all.
         search: Only items, lines or members that contain this, whatever its case.
     """
 
     path: str = ""
-    offset: int = 0
-    limit: int = DEFAULT_LIMIT
+    offset: int | None = None
+    limit: int | None = None
     fields: tuple[str, ...] = ()
     search: str = ""
+
+
+def going_on(query: Query, remainders: Sequence[Remainder]) -> Query:
+    """The query for a result whose beginning went out: it goes on there unless it says otherwise, and a page
+    is as large as it may be.
+
+    Args:
+        remainders: Where the parts of the result go on; empty where its beginning did not go out.
+    """
+    if not remainders:
+        return query
+    path, offset = query.path, query.offset
+    if not path and not query.search:
+        path = remainders[0].path
+        offset = remainders[0].offset if offset is None else offset
+    limit = AS_MANY_AS_FIT if query.limit is None else query.limit
+    return msgspec.structs.replace(query, path=path, offset=offset, limit=limit)
+
+
+def after(query: Query, remainders: Sequence[Remainder]) -> Remainder | None:
+    """What to read next when the part that `query` asks for is at its end."""
+    parts = [remainder.path for remainder in remainders[:-1]]
+    return remainders[parts.index(query.path) + 1] if query.path in parts and not query.search else None
 
 
 class Document:
@@ -99,15 +130,20 @@ class Document:
         shown: list[Raw] = []
         left = budget
         clipped = False
-        for item in items[query.offset : query.offset + query.limit]:
+        offset = query.offset or 0
+        limit = DEFAULT_LIMIT if query.limit is None else query.limit
+        for item in items[offset : offset + limit]:
             raw = _projected(bytes(item), query.fields)
+            if limit == AS_MANY_AS_FIT:
+                # Whoever reads on has seen the pictures, or can do nothing with their letters.
+                raw = without_base64(raw, NO_BASE64)
             if len(raw) > left:
                 if shown:
                     break
                 raw, clipped = _clipped(raw, left), True
             shown.append(Raw(raw))
             left -= len(raw) + 1
-        page = _page("array", len(items), query.offset, len(shown), shown)
+        page = _page("array", len(items), offset, len(shown), shown)
         return page | _advice(clipped)
 
 
@@ -172,10 +208,14 @@ def _text_page(text: str, query: Query, budget: int) -> dict[str, Any]:
     if query.search:
         wanted = query.search.lower()
         text = "\n".join(line for line in text.splitlines() if wanted in line.lower())
-    chunk = text[query.offset : query.offset + query.limit * CHARS_PER_ITEM]
+    offset = query.offset or 0
+    limit = DEFAULT_LIMIT if query.limit is None else query.limit
+    chunk = text[offset : offset + limit * CHARS_PER_ITEM]
     if len(chunk) * 6 + 2 > budget:
         chunk = chunk[: fitting(chunk, budget)]
-    return _page("string", len(text), query.offset, len(chunk), chunk)
+    if limit == AS_MANY_AS_FIT and offset + len(chunk) < len(text):
+        chunk = chunk[: whole_lines(chunk, len(chunk))]
+    return _page("string", len(text), offset, len(chunk), chunk)
 
 
 def _value_page(value: bytes, kind: str, query: Query, budget: int) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Makes the short reply to a result that is over a limit. Pure.
 
 Called by `callmux.rings.shield.shelf`, or by the helper process for large results. The preview is sent once;
-a reply that would not be clearly smaller than the result is not made.
+a reply that would not be clearly smaller than the result is not made. Where previews are beginnings,
+`.excerpt` makes the reply.
 """
 
 from __future__ import annotations
@@ -13,15 +14,13 @@ from msgspec import UNSET, Raw, UnsetType
 
 from callmux.rings.shield.compact import Limits, clip_text, cut, fitting, is_over
 from callmux.rings.shield.conforming import NOTE, conform
+from callmux.rings.shield.excerpt import excerpt
 from callmux.rings.shield.reading import Reading, read
 from callmux.rings.shield.shape import DEFAULT_LIMIT, describe
+from callmux.rings.shield.shortening import LEAST_PREVIEW, META_KEY, TOOL, Shortening, ShortReply
 
-META_KEY = "callmux/shield"
-"""The `_meta` member that carries `_callmux` where the content has no room for it."""
-TOOL = "callmux_get_result"
 ENOUGH = 0.75
 """A reply is worth it if it takes at most this part of the result."""
-LEAST_PREVIEW = 200
 OVERHEAD = 900
 """About what a reply takes beside its preview."""
 
@@ -56,27 +55,7 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 _encode = msgspec.json.Encoder().encode
 
 
-class Shortening(msgspec.Struct, frozen=True, kw_only=True):
-    """How a result is to be shortened.
-
-    Attributes:
-        limits: What may pass.
-        tool: The tool it is from.
-        server: The tool's server; None for an answer of callmux itself.
-        ref: Under which the result is kept; empty where it is too large to keep.
-        output_schema: The output schema that the client holds the tool to.
-        several: Whether it is the answer of callmux to several calls.
-    """
-
-    limits: Limits
-    tool: str
-    server: str | None
-    ref: str
-    output_schema: bytes | None = None
-    several: bool = False
-
-
-def shorten(raw: bytes, order: Shortening) -> bytes | None:
+def shorten(raw: bytes, order: Shortening) -> ShortReply | None:
     """The reply for the result `raw`; None where `raw` should go out as it is."""
     try:
         return _shorten(raw, order)
@@ -98,9 +77,14 @@ def passes(raw: bytes, order: Shortening) -> bool:
         return False
 
 
-def _shorten(raw: bytes, order: Shortening) -> bytes | None:
+def _shorten(raw: bytes, order: Shortening) -> ShortReply | None:
     result = read(raw)
-    if result is None or not _is_over(result, order.limits, order.several):
+    if result is None:
+        return None
+    if order.limits.reads_on:
+        over = order.several or result.given > order.limits.result_bytes or _holds_long(result, order.limits)
+        return excerpt(result, order) if over else None
+    if not _is_over(result, order.limits, order.several):
         return None
     data = result.data()
     own = len(raw) - result.media_bytes
@@ -110,7 +94,7 @@ def _shorten(raw: bytes, order: Shortening) -> bytes | None:
             break
         reply = _Reply(result, order, data, room).build()
         if len(reply) - result.media_bytes <= own * ENOUGH:
-            return reply
+            return ShortReply(reply)
     return None
 
 
@@ -120,6 +104,11 @@ def _is_over(result: Reading, limits: Limits, several: bool) -> bool:
     if several and result.structured is not None and (parts := _parts(result.structured)) is not None:
         # Each of them would have passed alone: their sum is no long text, it is bounded as a whole above.
         return _are_over(parts, limits)
+    return _holds_long(result, limits)
+
+
+def _holds_long(result: Reading, limits: Limits) -> bool:
+    """Whether a text or an array in it is over its limit."""
     if result.structured is not None and is_over(result.structured, limits):
         return True
     if any(len(text) > limits.string_chars for text in result.texts + result.long_texts):

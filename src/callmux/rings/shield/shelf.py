@@ -21,18 +21,21 @@ from callmux.observe.bus import Bus
 from callmux.observe.facts import ResultShortened
 from callmux.protocol.shapes import Result
 from callmux.rings.shield.helper import Helper, HelperLost
-from callmux.rings.shield.query import Document, PathMissing, Query
-from callmux.rings.shield.reply import Shortening, shorten
+from callmux.rings.shield.query import Document, PathMissing, Query, after, going_on
+from callmux.rings.shield.reply import shorten
+from callmux.rings.shield.shortening import Shortening, ShortReply
 from callmux.rings.shield.worker import WorkerAnswer, WorkerJob, mark
 from callmux.stores.border import Border
 from callmux.stores.memory import MemoryResults
-from callmux.stores.results import Results, Sources, Stored, StoreLimits
+from callmux.stores.results import Remainder, Results, Sources, Stored, StoreLimits
 from callmux.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
 LARGE = 1_000_000
 """Bytes from which a result goes to the helper process: about ten milliseconds' work."""
+PAGE_FRAME = 400
+"""Bytes of a page beside its data, at most."""
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
@@ -86,7 +89,7 @@ class Shelf:
         order = msgspec.structs.replace(order, ref=f"r_{uuid.uuid4()}" if retained else "")
         if len(raw) < LARGE:
             reply = shorten(raw, order)
-            if reply is not None and not await self._keep(order, owner, raw, sources):
+            if reply is not None and not await self._keep(order, owner, raw, sources, reply.remainders):
                 return result
         else:
             # A caller that gives up must not leave half a result in the pipe.
@@ -95,8 +98,8 @@ class Shelf:
             return result
         if self._bus.hears(ResultShortened):
             about = {"how": "shield", "server": order.server or "", "tool": order.tool}
-            self._bus.publish(ResultShortened(**about, before=len(raw), after=len(reply)))
-        return Result(reply, code=result.code, told=result.told)
+            self._bus.publish(ResultShortened(**about, before=len(raw), after=len(reply.raw)))
+        return Result(reply.raw, code=result.code, told=result.told)
 
     async def page(
         self, ref: str, query: Query, owner: str, check: Callable[[Sources], None] = lambda sources: None
@@ -117,11 +120,14 @@ class Shelf:
         if stored is None:
             raise _missing(ref)
         check(stored.sources)
+        # Where reading goes on, what stands twice in an answer counts once: a model is shown one of them.
+        budget = 2 * self.page_bytes - PAGE_FRAME if stored.remainders else self.page_bytes
+        query = going_on(query, stored.remainders)
         try:
             if stored.raw is not None and self._helper.spool.find(ref) is None:
-                page = Document(stored.raw).page(query, self.page_bytes)
+                page = Document(stored.raw).page(query, budget)
             else:
-                page = await asyncio.shield(self._tasks.spawn(self._page_there(ref, query)))
+                page = await asyncio.shield(self._tasks.spawn(self._page_there(ref, query, budget)))
         except PathMissing:
             raise ResultPathNotFound(
                 f'path "{query.path}" leads to nothing in this result: its shape names what is there',
@@ -130,6 +136,9 @@ class Shelf:
             ) from None
         except (msgspec.MsgspecError, ValueError, RecursionError, MemoryError) as error:
             raise _unreadable(ref, repr(error)) from None
+        ended = page["hasMore"] in (False, Raw(b"false"))
+        if ended and (following := after(query, stored.remainders)) is not None:
+            page["next"] = {"path": following.path, "offset": following.offset}
         return {"ref": ref, "tool": stored.tool, **page}
 
     async def close(self) -> None:
@@ -139,7 +148,7 @@ class Shelf:
 
     async def _shorten_there(
         self, raw: bytes, order: Shortening, owner: str, sources: Sources
-    ) -> bytes | None:
+    ) -> ShortReply | None:
         spool = self._helper.spool
         kept = len(mark(order.ref)) + len(raw)
         at = spool.reserve(order.ref, kept) if order.ref else 0
@@ -152,17 +161,17 @@ class Shelf:
         if not answer.done:
             spool.release(order.ref)
             return None
-        if not await self._keep(order, owner, raw, sources, spooled=True):
+        if not await self._keep(order, owner, raw, sources, answer.remainders, spooled=True):
             self._release(order.ref)
             return None
-        return reply
+        return ShortReply(reply, answer.remainders)
 
-    async def _page_there(self, ref: str, query: Query) -> dict[str, Any]:
+    async def _page_there(self, ref: str, query: Query, budget: int) -> dict[str, Any]:
         part = self._helper.spool.find(ref)
         if part is None:
             raise _missing(ref)
         at, kept = part
-        job = WorkerJob(ref=ref, query=query, budget=self.page_bytes, at=at, kept=kept)
+        job = WorkerJob(ref=ref, query=query, budget=budget, at=at, kept=kept)
         try:
             answer, page = await self._helper.do(job)
         except HelperLost as lost:
@@ -176,7 +185,13 @@ class Shelf:
         return dict(_MEMBERS.decode(page))
 
     async def _keep(
-        self, order: Shortening, owner: str, raw: bytes, sources: Sources, spooled: bool = False
+        self,
+        order: Shortening,
+        owner: str,
+        raw: bytes,
+        sources: Sources,
+        remainders: tuple[Remainder, ...] = (),
+        spooled: bool = False,
     ) -> bool:
         """Keeps a result that goes out shortened; gives whether the store took it. If not, it must not go out
         so."""
@@ -191,6 +206,7 @@ class Shelf:
             raw=raw,
             spooled=spooled,
             sources=sources,
+            remainders=remainders,
         )
         put = self._store.put(stored)
         try:

@@ -16,10 +16,14 @@ from callmux.rings.ring import Job
 from callmux.rings.route import Find, Route
 from callmux.rings.shield.compact import is_quiet
 from callmux.rings.shield.policy import Policies
-from callmux.rings.shield.reply import Shortening, passes
+from callmux.rings.shield.reply import passes, shorten
 from callmux.rings.shield.shelf import Shelf
+from callmux.rings.shield.shortening import Shortening
 from callmux.rings.stage import SMALL, Outcome
 from callmux.traits import Traits
+
+LARGEST = 500_000
+"""Bytes of texts that are looked at here: an answer that has more is shortened."""
 
 
 class Shielding:
@@ -111,4 +115,6 @@ def _passes_without_media(told: Told, order: Shortening) -> bool:
     from callmux.rings.plain import without_media
 
     light = without_media(told)
-    return light is not None and passes(light, order)
+    if light is None or len(light) > LARGEST:
+        return False
+    return passes(light, order) or (order.limits.reads_on and shorten(light, order) is None)

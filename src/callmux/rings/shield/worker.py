@@ -17,7 +17,9 @@ from typing import BinaryIO
 import msgspec
 
 from callmux.rings.shield.query import Document, PathMissing, Query
-from callmux.rings.shield.reply import Shortening, shorten
+from callmux.rings.shield.reply import shorten
+from callmux.rings.shield.shortening import Shortening
+from callmux.stores.results import Remainder
 
 
 class WorkerJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,12 +53,14 @@ class WorkerAnswer(msgspec.Struct, frozen=True, kw_only=True):
         missing: Whether the path of the query leads to nothing.
         failed: Why it could not be done.
         size: Bytes that follow.
+        remainders: Where the rest of a shortened result goes on.
     """
 
     done: bool = False
     missing: bool = False
     failed: str = ""
     size: int = 0
+    remainders: tuple[Remainder, ...] = ()
 
 
 _JOB = msgspec.json.Decoder(WorkerJob)
@@ -94,7 +98,7 @@ class Worker:
                 return WorkerAnswer(), b""
             if job.order.ref:
                 self._keep(job, body)
-            return WorkerAnswer(done=True, size=len(reply)), reply
+            return WorkerAnswer(done=True, size=len(reply.raw), remainders=reply.remainders), reply.raw
         if job.query is not None:
             return self._page(job, job.query)
         if self._recent is not None and self._recent[0] == job.ref:
