@@ -46,6 +46,14 @@ class FakeServer:
     def renewed(self, connection: Any) -> asyncio.Future[None] | None:
         return self.reading
 
+    @property
+    def main_line(self) -> FakeServer:
+        return self
+
+    @property
+    def is_settled(self) -> bool:
+        return self.up.is_set()
+
     async def settled(self, *, for_call: bool = False) -> None:
         await self.up.wait()
 
@@ -218,6 +226,17 @@ async def test_once_all_have_settled_nobody_is_asked_again() -> None:
         server.up.clear()
     async with asyncio.timeout(1):
         await house.door.settled()
+
+
+async def test_a_call_finds_out_that_all_have_settled_meanwhile() -> None:
+    """Where nobody has waited for all of them, every further call would count as one of all servers."""
+    house = House()
+    house.servers["a"].up.set()
+    await house.call(spelling="a__t")
+    assert not house.door.all_settled
+    house.servers["b"].up.set()
+    await house.call(spelling="a__t")
+    assert house.door.all_settled
 
 
 async def test_a_name_that_leads_nowhere_is_refused() -> None:

@@ -290,6 +290,8 @@ class Door:
         key = next((k for k in keys if k in self._servers), None)
         if key is not None:
             await self._servers[key].settled(for_call=True)
+            # Nobody may have waited for all of them; from now on no call needs to.
+            self.all_settled = all(server.main_line.is_settled for server in self._servers.values())
         else:
             await self.settled()
 

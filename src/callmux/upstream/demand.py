@@ -66,7 +66,7 @@ class ServerDemand:
         self._seen: dict[Connection, tuple[int, float]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._bound = bound or ProcessBound()
-        self._bound.spare = lambda: end_idlest(self.spare(own=True))
+        self._bound.spare = lambda: end_idlest(self.spare())
         self._bound.allow(main.timing.most_processes)
         main.needed = self._is_wanted
 
@@ -127,29 +127,23 @@ class ServerDemand:
         if not (self._main.is_fresh or self._main.is_opening):
             self._main.sleep()
 
-    def spare(self, *, own: bool = False) -> list[Spare]:
-        """The processes that may make room for another one: nothing depends on them, and nothing is lost with
-        them.
-
-        Args:
-            own: Whether the other one is of this server, too: a call that waits for it needs none of these.
-        """
+    def spare(self) -> list[Spare]:
+        """The processes that may make room for another one: they have nothing to do, and nothing is lost with
+        them. Whoever counts as one who uses the server may be waiting for that other one."""
         found, main = self._lanes.spare(self._main.timing.idle_seconds is not None), self._main.connection
-        if main is not None and self._may_go(main, own):
+        if main is not None and self._may_go(main):
             since = self.idle_since(main)
             found.append((asyncio.get_running_loop().time() if since is None else since, self._make_way))
         return found
 
-    def _may_go(self, main: Connection, own: bool) -> bool:
+    def _may_go(self, main: Connection) -> bool:
         """Whether the main connection may make room: it may be stopped, or it has carried no call yet."""
         timing, used = self._main.timing, bool(main.audience.carried)
         if main.link.transport != "stdio" or main.occupied or self._subscriptions:
             return False
         if self._main.is_opening:
             return not used
-        if self._main.waited:
-            return False
-        return (not used or timing.idle_seconds is not None) and (own or not self._depends())
+        return not self._main.waited and (not used or timing.idle_seconds is not None)
 
     def _make_way(self) -> None:
         log.info('stopped "%s": its process makes room for another one', self._name)

@@ -122,6 +122,11 @@ class MainLine:
         return self._attempt is None and self.connection is None and not self._settled.is_set()
 
     @property
+    def is_settled(self) -> bool:
+        """Whether the first attempt has succeeded or failed, or it is known that none is needed."""
+        return self._settled.is_set()
+
+    @property
     def is_down(self) -> bool:
         """Whether there is no connection, and no attempt under way, although there should be."""
         down = self.connection is None and self._attempt is None and self._settled.is_set()
