@@ -109,6 +109,18 @@ def test_tools_of_the_server_that_a_word_speaks_for_come_first() -> None:
     assert order(index, "create a page in the knowledge base")[0] == 1
 
 
+def test_synonyms_speak_for_a_server_too() -> None:
+    index = Index(
+        [
+            {"name": "create_page", "server": "blog"},
+            {"name": "create_page", "server": "shop"},
+            {"name": "purchase", "server": "shop"},
+            {"name": "list_orders", "server": "shop"},
+        ]
+    )
+    assert order(index, "create the page that says buy")[0] == 1
+
+
 def test_a_word_of_ordinary_talk_finds_only_where_there_is_no_other() -> None:
     index = Index([{"name": "help"}, {"name": "invoice"}])
     assert order(index, "please help with an invoice") == [1]

@@ -42,6 +42,8 @@ CROWD = 4
 """Tools of one server that come before it matters how many of them there are."""
 CROWDED = 0.93
 """What each further one counts, times the one before it."""
+NEXT = 5
+"""Tools that are looked at for each that is shown, to find some of other servers."""
 
 SLICE = 25
 """Documents that are indexed in one step."""
@@ -170,11 +172,8 @@ class Index:
             for other in (word, *SYNONYMS.get(word, ())) if counts == 1 else ():
                 named.update(self._told.get(other, ()), self._named.get(other, ()))
         homes, servers = self._homes.of, self._servers(asked)
-        return {
-            p: value + servers[homes[p]]
-            for p, value in enumerate(sums)
-            if value and (not named or p in named)
-        }
+        matching = named or [position for position, value in enumerate(sums) if value]
+        return {p: sums[p] + servers[homes[p]] for p in matching}
 
     def _servers(self, asked: Mapping[str, float]) -> list[float]:
         """What each server adds to its tools that match: how much the query is about the server."""
@@ -200,8 +199,9 @@ class Index:
     def spread(self, query: str, scores: Mapping[int, float], most: int) -> list[tuple[int, float]]:
         """The best `most` documents, best first; for a whole question a choice that covers its parts."""
         asked = asked_words(query)
-        best = _highest(scores, max(CANDIDATES, most))
-        return self._varied(best, most) if len(asked) < QUESTION else self._covering(asked, best, most)
+        if len(asked) < QUESTION:
+            return self._varied(_highest(scores, NEXT * most), most)
+        return self._covering(asked, _highest(scores, max(CANDIDATES, most)), most)
 
     def _varied(self, best: Iterable[tuple[int, float]], most: int) -> list[tuple[int, float]]:
         """Many tools of one server say nearly the same: after the first few of a server, tools of others come

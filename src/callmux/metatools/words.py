@@ -46,12 +46,12 @@ def parts(text: str) -> list[str]:
     Where writing has no spaces, every two neighbouring characters are a word.
     """
     found = [word.lower() for word in _WORD.findall(text)]
-    if text.isascii():
-        return found
     pairs = ((word,) if not _UNSPACED.fullmatch(word) else map("".join, pairwise(word)) for word in found)
     return list(chain.from_iterable(pairs))
 
 
 def words(text: str) -> list[str]:
     """The stems in a text."""
+    if text.isascii():
+        return [stem(word.lower()) for word in _WORD.findall(text)]
     return list(map(stem, parts(text)))
