@@ -10,12 +10,14 @@ from msgspec import Raw
 from callmux import __version__
 from callmux.router.greeting import (
     APPROVAL_INSTRUCTIONS,
+    INDEX_INSTRUCTIONS,
     OWN_INSTRUCTIONS,
     SERVER_INFO,
     greeting,
     portrait,
     transparent_greeting,
 )
+from callmux.router.text_size import CUT, characters
 from callmux.upstream.inventory.offer import Offer
 
 EVERYTHING = {
@@ -203,3 +205,31 @@ def test_what_the_way_to_the_client_can_do_stands_beside_what_the_servers_say() 
     ):
         assert json.loads(answer)["capabilities"]["experimental"] == {"x": {"n": 1}, "c/y": {}}
     assert one.capabilities["experimental"] == Raw(b'{"x": {"n": 1}}')
+
+
+def told(offers: dict[str, Offer], servers: str = "a 1, b 2", *, asks: bool = False) -> str:
+    answer = json.loads(greeting("2025-06-18", offers, complete=True, own=True, told=servers, asks=asks))
+    seen = portrait(offers, complete=True, own=True, told=servers, asks=asks)
+    assert seen.instructions == answer["instructions"]
+    text: str = answer["instructions"]
+    return text
+
+
+def test_where_an_index_stands_in_descriptions_instructions_name_the_servers() -> None:
+    text = told({"b": offer("B"), "a": offer("A")})
+    assert text.startswith(OWN_INSTRUCTIONS)
+    assert "Servers with their number of tools: a 1, b 2." in text
+    assert text.endswith("## a\nA\n\n## b\nB")
+    assert APPROVAL_INSTRUCTIONS in told({}, asks=True)
+    assert told({"a": offer("  A ")}, "").endswith(f"{INDEX_INSTRUCTIONS}\n\nA")
+
+
+def test_beside_an_index_all_instructions_together_are_no_longer_than_clients_show() -> None:
+    """Each server has an equal share, and gets what others leave; of too many the last ones say nothing."""
+    two = told({"a": offer("Short."), "b": offer("Says a lot. " * 300)})
+    assert "## a\nShort." in two
+    assert CUT - 100 < characters(two) <= CUT
+    many = told({f"s{n:02}": offer(f"Says {n}. " * 40) for n in range(50)})
+    assert characters(many) <= CUT
+    assert "## s00\nSays 0." in many
+    assert "## s49" not in many

@@ -136,3 +136,15 @@ def test_the_index_stands_in_what_is_listed_and_recipes_only_where_they_can_be_r
     assert "queue" not in shown[0]["description"]
     status = [msgspec.json.encode(d) for d in definitions() if d["name"] == "callmux_status"]
     assert with_index(status, 1500, WORLDS["a few tools"], known) == status
+
+
+def test_a_description_that_is_long_already_has_no_page() -> None:
+    long = {
+        "name": "callmux_call",
+        "description": "x" * (CUT - 100),
+        "inputSchema": {"properties": {"tool": {}}},
+    }
+    (shown,) = with_index([msgspec.json.encode(long)], 1500, WORLDS["a few tools"], {})
+    tool_shown = json.loads(shown)
+    assert tool_shown["description"] == long["description"]
+    assert "add(x)" in tool_shown["inputSchema"]["properties"]["tool"]["description"]
