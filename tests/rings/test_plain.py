@@ -17,9 +17,11 @@ from callmux.protocol.shapes import Result, Told
 from callmux.rings.envelope import success
 from callmux.rings.plain import plainly, texts, without_media
 from callmux.rings.shield.compact import Limits
+from callmux.rings.shield.reply import shorten
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.shortening import Shortening
 
+LIMITS_ON = Limits(16384, 2000, 20, reads_on=True)
 IMAGE = {"type": "image", "data": "A" * 4000, "mimeType": "image/png"}
 LINK = {"type": "resource_link", "uri": "note://1", "name": "note"}
 
@@ -303,6 +305,38 @@ def test_a_beginning_is_exact_and_says_in_one_line_what_goes_on() -> None:
     (data,) = [json.loads(text) for text in texts if text.startswith("{")]
     assert data["structuredContent"]["rows"] == rows[: cuts["results.3.result.structuredContent.rows"]]
     assert shown["content"][-1] == IMAGE
+
+
+def test_what_is_left_out_of_an_answer_and_not_missing_is_said_in_one_line() -> None:
+    last = "line of a text\n" * 2400
+    entries = [{"step": 0, "tool": "t", "ok": True, "result": last, "durationMs": 1}]
+    payload = {"status": "completed", "steps": entries, "finalResult": last, "totalDurationMs": 1}
+    whole = success(payload)
+    kept = {**payload, "steps": [{**entries[0], "result": Raw(json.dumps(last).encode())}]}
+    made = Result(whole.raw, told=Told(kept, [Result(json.dumps(said(last)).encode())], whole.raw))
+    shown = plain(shortened(made, Limits(65536, 8192, 50, reads_on=True)))
+    assert (
+        lines(shown)[1]
+        == "finalResult is what the last step gave. callmux_get_result with a path has all of it."
+    )
+    assert last in [one["text"] for one in shown["content"]]
+
+
+def test_a_shortened_answer_that_could_not_be_kept_says_so() -> None:
+    made = answer(said("line\n" * 9000))
+    order = Shortening(limits=LIMITS_ON, tool="callmux_batch", server=None, ref="", several=True)
+    brief = shorten(made.raw, order)
+    assert brief is not None
+    shown = plain(Result(brief.raw, told=made.told))
+    assert lines(shown)[1] == "Shortened, and too large to keep: ask the tools for less."
+
+
+def test_an_entry_of_a_preview_that_is_none_is_left_out() -> None:
+    made = answer(said("a"), said("b"))
+    said_of_it = json.dumps({"_callmux": {"ref": "r_1"}, "preview": {"results": [7, {"result": "b"}]}})
+    shown = plain(Result(json.dumps(said(said_of_it)).encode(), told=made.told))
+    assert "=== [0] tool_0: left out" in lines(shown)
+    assert "b" in lines(shown)
 
 
 def test_results_that_a_preview_has_no_room_for_are_left_out_openly() -> None:

@@ -376,7 +376,9 @@ def _way_on(note: _Note, key: str) -> str:
     if not isinstance(ref, str) or not ref:
         return "Shortened, and too large to keep: ask the tools for less."
     if note.is_beginning:
-        shown = note.message.partition(f" {TOOL}")[0]
+        shown, _, how = note.message.partition(f" {TOOL}")
+        if how.startswith(" with a path"):
+            return note.message
         return f"{shown} {TOOL} {encode({'ref': ref}).decode()} goes on after that."
     asked = encode({"ref": ref, "path": f"{key}[index].result"}).decode()
     return f"Shortened. The rest of one: {TOOL} {asked}"

@@ -202,6 +202,41 @@ def test_pictures_in_an_answer_to_several_calls_are_left_out_where_it_is_json() 
     assert (note["truncated"], reply.remainders) == (True, ())
 
 
+def test_the_final_result_of_a_pipeline_goes_out_once_where_both_have_no_room() -> None:
+    last = "line\n" * 6000
+    raw = raw_of(several("first", last, key="steps", finalResult=last))
+    reply = reply_to(raw, several=True)
+    assert reply is not None
+    body, note = parts_of(reply)
+    assert [step["result"] for step in body["steps"]] == ["first", last]
+    assert "finalResult" not in body
+    assert note["message"].startswith("finalResult is what the last step gave.")
+    assert reply.remainders == ()
+    small = several("first", last[:9000], key="steps", finalResult=last[:9000])
+    assert reply_to(raw_of(small), several=True) is None
+    longer = "line\n" * 20_000
+    raw = raw_of(several(longer, key="steps", finalResult=longer))
+    reply = reply_to(raw, several=True)
+    assert reply is not None
+    begun = parts_of(reply)[0]["steps"][0]["result"]
+    assert begun + "".join(page["data"] for page in pages(raw, reply, 65136)) == longer
+
+
+@pytest.mark.parametrize("steps", [[], [7], [{"step": 0}], [{"step": 0, "result": "another"}]])
+def test_a_final_result_that_no_step_has_is_cut_like_any_other(steps: Any) -> None:
+    answer = {"steps": steps, "finalResult": "line\n" * 20_000, "totalDurationMs": 1}
+    raw = raw_of({"content": text(answer), "structuredContent": answer})
+    reply = reply_to(raw, several=True)
+    assert reply is not None
+    assert [remainder.path for remainder in reply.remainders] == ["finalResult"]
+
+
+def test_an_answer_to_several_calls_that_is_too_large_to_keep_says_so() -> None:
+    reply = reply_to(raw_of(several("x" * 90_000)), several=True, ref="")
+    assert reply is not None
+    assert parts_of(reply)[1]["retained"] is False
+
+
 @pytest.mark.parametrize("key", ["results", "steps"])
 def test_an_answer_to_several_calls_keeps_its_form_and_goes_on_with_the_next_result(key: str) -> None:
     parts = [f"{n}: " + "x" * 7000 for n in range(20)]
@@ -354,7 +389,7 @@ def test_base64_in_structured_content_is_not_cut_under_a_schema() -> None:
     assert found is not None
     assert json.loads(found.raw)["structuredContent"] == value
     note = json.loads(json.loads(found.raw)["content"][0]["text"])["_callmux"]
-    assert "Not all of it is shown" in note["message"]
+    assert note["message"].startswith("Base64")
     assert found.remainders == ()
 
 

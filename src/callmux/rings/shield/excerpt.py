@@ -7,7 +7,7 @@ and the figures behind it: docs/response-shield.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -73,22 +73,26 @@ class _Excerpt:
         key = "steps" if "results" not in members else "results"
         if key not in members or "totalDurationMs" not in members or bytes(members[key])[:1] != b"[":
             return None
-        found: dict[str, Beginning] = {}
-        for name, member in members.items():
-            if name != key:
-                found[name] = self._value(bytes(member), (name,))
-        room = self._limits.result_bytes - sum(
-            len(part.shown) + len(name) + 4 for name, part in found.items()
-        )
-        found[key] = self._entries(_ITEMS.decode(members[key]), room, (key,))
-        cuts = tuple(cut for name in members for cut in found[name].cuts)
-        if not cuts and all(part.exact for part in found.values()):
+        found = self._answer(members, key)
+        if _is_whole(found):
             self.is_whole = True
             return None
-        preview = {name: Raw(found[name].shown) for name in members}
-        return self._reply(
-            [_text_item(_encode({NOTE: self._note(cuts), "preview": preview}).decode())], None, cuts
-        )
+        left_out = ""
+        if key == "steps" and _repeats_last(members):
+            # The last step says the same.
+            left_out = "finalResult is what the last step gave."
+            found = self._answer({name: raw for name, raw in members.items() if name != "finalResult"}, key)
+        cuts = tuple(cut for name in members if name in found for cut in found[name].cuts)
+        note = self._note(cuts, left_out)
+        preview = {name: Raw(found[name].shown) for name in members if name in found}
+        return self._reply([_text_item(_encode({NOTE: note, "preview": preview}).decode())], None, cuts)
+
+    def _answer(self, members: Mapping[str, Raw], key: str) -> dict[str, Beginning]:
+        """The members of an answer to several calls, whose results stand under `key`."""
+        found = {name: self._value(bytes(raw), (name,)) for name, raw in members.items() if name != key}
+        taken = sum(len(part.shown) + len(name) + 4 for name, part in found.items())
+        found[key] = self._entries(_ITEMS.decode(members[key]), self._limits.result_bytes - taken, (key,))
+        return found
 
     def _entries(self, items: Sequence[Raw], room: int, keys: tuple[str, ...]) -> Beginning:
         """Whole items as far as they fit; one that alone is too large is cut, and does not end it."""
@@ -226,8 +230,12 @@ class _Excerpt:
             return None
         return self._reply([*items, *others], None, cuts, note=self._note(cuts))
 
-    def _note(self, cuts: Sequence[Cut]) -> dict[str, Any]:
-        """`_callmux`: what is shown, and in one line how to go on."""
+    def _note(self, cuts: Sequence[Cut], left_out: str = "") -> dict[str, Any]:
+        """`_callmux`: what is shown, and in one line how to go on.
+
+        Args:
+            left_out: What is said of a part that is not shown, and not missing.
+        """
         order = self._order
         note: dict[str, Any] = {"truncated": True}
         if len(cuts) > 1:
@@ -239,12 +247,14 @@ class _Excerpt:
             where = f' of "{cuts[0].path}"' if cuts[0].path else ""
             shown = f"The first {cuts[0].shown:,} of {cuts[0].total:,} {cuts[0].unit}{where}."
         else:
-            shown = "Not all of it is shown."
+            shown = left_out or "Base64, or members of a very large object, are left out."
         if not order.ref:
             return note | {"retained": False, "message": f"{shown} Too large to keep: ask the tool for less."}
         asked = {"tool": TOOL, "arguments": {"ref": order.ref}}
         how = f"{TOOL} (or callmux_call of it) with the ref alone goes on after this"
         how += ", with path and offset elsewhere." if len(cuts) > 1 else "."
+        if not cuts:
+            how = f"{TOOL} with a path has all of it."
         return note | {"ref": order.ref, "retrieval": asked, "message": f"{shown} {how}"}
 
     def _reply(
@@ -269,6 +279,19 @@ class _Excerpt:
             shown["_meta"] = meta
         raw = _encode(shown)
         return ShortReply(raw, _remainders(cuts)) if len(raw) < len(result.raw) else None
+
+
+def _is_whole(parts: Mapping[str, Beginning]) -> bool:
+    return all(part.exact and not part.cuts for part in parts.values())
+
+
+def _repeats_last(members: Mapping[str, Raw]) -> bool:
+    """Whether the final result of a pipeline stands in its last step, too."""
+    steps = _ITEMS.decode(members["steps"])
+    if "finalResult" not in members or not steps or bytes(steps[-1])[:1] != b"{":
+        return False
+    result = _MEMBERS.decode(steps[-1]).get("result")
+    return result is not None and bytes(result) == bytes(members["finalResult"])
 
 
 def _remainders(cuts: Sequence[Cut]) -> tuple[Remainder, ...]:
