@@ -22,7 +22,6 @@ from callmux.metatools.modes import CALL, PIPELINE, Mode
 from callmux.metatools.pipeline import Step
 from callmux.plan import Plan, ToolCall
 from callmux.rings.call import Call
-from callmux.rings.reminding import is_broken, schema_of
 from callmux.rings.schemas import Node, compile_schema
 
 SELF = "callmux"
@@ -139,8 +138,8 @@ async def _prepared(
         item["sentArguments"] = _raw(sent)
     if warnings:
         item["warnings"] = warnings
-    if engine.index_tokens and sent.tool is not None and _is_wrong(sent, warnings, mapped):
-        item |= schema_of(sent.route)
+    if engine.index_tokens and sent.tool is not None:
+        item |= _schema(sent, warnings, mapped)
     item["resolvedArgumentBytes"] = 0 if shown is None else advice.size_of(shown)
     hit = engine.is_cached(sent)
     item["cacheHitCandidate"] = hit if isinstance(hit, bool) else await hit
@@ -187,10 +186,13 @@ def _advice(
     return found
 
 
-def _is_wrong(sent: Call, warnings: Sequence[dict[str, str]], mapped: Set[str]) -> bool:
-    """Whether a tool would refuse its arguments, as far as its schema says so."""
+def _schema(sent: Call, warnings: Sequence[dict[str, str]], mapped: Set[str]) -> dict[str, Raw]:
+    """The input schema of a tool that would refuse its arguments, as far as that is known; else nothing."""
+    from callmux.rings.reminding import is_broken, schema_of  # where an index of tools is listed alone
+
     of_schema = any(warning["code"] in advice.OF_SCHEMA for warning in warnings)
-    return of_schema or (not mapped and is_broken(sent.route, sent.arguments))
+    is_wrong = of_schema or (not mapped and is_broken(sent.route, sent.arguments))
+    return schema_of(sent.route) if is_wrong else {}
 
 
 def _about_mapping(step: Step, index: int) -> tuple[dict[str, str], str]:

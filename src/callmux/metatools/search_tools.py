@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -27,11 +27,13 @@ from callmux.metatools.definitions import (
 )
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import output_format
-from callmux.metatools.scoring import Document, Index
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import success
 from callmux.upstream.catalogue import Catalogue, CatalogueEntry
+
+if TYPE_CHECKING:
+    from callmux.metatools.scoring import Document, Index
 
 NAME = "callmux_search_tools"
 DEFAULT_LIMIT = 10
@@ -172,6 +174,8 @@ async def _index_of(catalogue: Catalogue) -> tuple[Index, list[CatalogueEntry]]:
     known = _indexes.get(catalogue)
     if known is not None:
         return known
+    from callmux.metatools.scoring import Index  # its tables of words, for those who search
+
     index = Index()
     entries = sorted(catalogue.offered(), key=lambda entry: (entry.server, entry.tool.name))
     for _ in index.fill(map(_document, entries)):
