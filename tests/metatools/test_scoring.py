@@ -80,6 +80,7 @@ def test_in_a_question_tools_of_a_server_that_matches_come_first() -> None:
             {"name": "press", "server": "bank", "description": "item"},
             {"name": "press", "server": "shop", "description": "item"},
             {"name": "basket", "server": "shop", "description": "checkout"},
+            {"name": "other", "parameter descriptions": "basket"},
         ]
     )
     found = index.spread(QUESTION, index.scores(QUESTION), 10)
@@ -127,6 +128,20 @@ def test_a_word_of_ordinary_talk_finds_only_where_there_is_no_other() -> None:
     assert order(index, "please help") == [0]
 
 
+def test_what_the_first_tools_are_named_is_meant_too() -> None:
+    """Two tools match as well; the second is about what the best is about."""
+    index = Index(
+        [
+            {"name": "start_engine", "server": "cars", "description": "The forecast"},
+            {"name": "rain_map", "server": "maps", "description": "The forecast"},
+            {"name": "forecast_rain", "server": "weather", "description": "The forecast"},
+        ]
+    )
+    scores = index.scores("forecast")
+    assert scores[0] == scores[1] < scores[2]
+    assert [position for position, _ in index.spread("forecast", scores, 3)] == [2, 1, 0]
+
+
 def test_near_equals_of_one_server_leave_room_for_another() -> None:
     """Ten tools of one server match a little better than the one of another."""
     index = Index(
@@ -144,7 +159,7 @@ def test_near_equals_of_one_server_leave_room_for_another() -> None:
 
 
 def test_the_best_are_given_in_order_and_no_more_than_asked_for() -> None:
-    index = Index([{"name": f"get_{'zebra ' * n}", "server": f"zoo{n}"} for n in range(1, 30)])
+    index = Index([{"name": "zebra " * n, "server": f"zoo{n}"} for n in range(1, 30)])
     scores = index.scores("zebra")
     found = index.spread("zebra", scores, 5)
     assert found == sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:5]

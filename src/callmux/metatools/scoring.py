@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace, nlargest
 
@@ -42,6 +43,12 @@ CROWD = 4
 """Tools of one server that come before it matters how many of them there are."""
 CROWDED = 0.93
 """What each further one counts, times the one before it."""
+LEADERS = 4
+"""The first tools found, whose names say what else is meant."""
+KIN = 0.3
+"""What a word of their names counts beside a word of the query."""
+MOST_KIN = 8
+"""Words of their names that are looked for."""
 NEXT = 5
 """Tools that are looked at for each that is shown, to find some of other servers."""
 
@@ -104,6 +111,7 @@ class Index:
         self._widened: dict[str, Postings] = {}
         self._spoken: dict[str, Mapping[int, float]] = {}
         self._whole: dict[str, list[int]] = {}
+        self._names: list[tuple[str, ...]] = []
         self._homes = Homes()
         for _ in self.fill(documents):
             pass
@@ -115,7 +123,9 @@ class Index:
             texts = _in_sentences(document)
             found = {f: words(text) for f in self._fields if (text := texts.get(f))}
             split.append(found)
-            self._whole.setdefault("".join(found.get("name", ())), []).append(position)
+            name = found.get("name", [])
+            self._whole.setdefault("".join(name), []).append(position)
+            self._names.append(tuple(dict.fromkeys(name)))
             self._homes.add(document.get("server", ""))
             if position % SLICE == SLICE - 1:
                 yield
@@ -200,8 +210,27 @@ class Index:
         """The best `most` documents, best first; for a whole question a choice that covers its parts."""
         asked = asked_words(query)
         if len(asked) < QUESTION:
-            return self._varied(_highest(scores, NEXT * most), most)
-        return self._covering(asked, _highest(scores, max(CANDIDATES, most)), most)
+            return self._varied(self._akin(asked, _highest(scores, NEXT * most)), most)
+        return self._covering(asked, self._akin(asked, _highest(scores, max(CANDIDATES, most))), most)
+
+    def _akin(self, asked: Mapping[str, float], best: list[tuple[int, float]]) -> list[tuple[int, float]]:
+        """The same documents, in the light of the first of them: what these are named is likely meant."""
+        first = best[:LEADERS]
+        further: dict[str, float] = {}
+        for position, score in first if first and first[0][1] else ():
+            for word in self._names[position]:
+                if word not in asked:
+                    further[word] = further.get(word, 0.0) + score / first[0][1] / LEADERS * self._rarity(
+                        word
+                    )
+        gained = dict(best)
+        for word, weight in nlargest(MOST_KIN, further.items(), key=lambda item: (item[1], item[0])):
+            positions, counted = self._postings[word]
+            for position in gained:
+                place = bisect_left(positions, position)
+                if place < len(positions) and positions[place] == position:
+                    gained[position] += KIN * weight * counted[place]
+        return _highest(gained, len(gained))
 
     def _varied(self, best: Iterable[tuple[int, float]], most: int) -> list[tuple[int, float]]:
         """Many tools of one server say nearly the same: after the first few of a server, tools of others come
