@@ -17,15 +17,18 @@ import callmux
 from callmux import errors
 from callmux.cli.grammar.table import command
 from callmux.cli.parsing import read
-from callmux.clients.instructions import MODES, PROFILES, instructions
+from callmux.clients.instructions import MODES, PERSONAS, PROFILES, instructions
 from callmux.config.model import Config
 from callmux.metatools import mapping
 from callmux.metatools.meta_tool import META_TOOLS, definitions
 from callmux.rings.references import recognition
+from callmux.router.personas import persona_of
 
 SOURCE = Path(callmux.__file__).parent
 PAGES = [(profile, mode) for profile in PROFILES for mode in MODES]
 PAGE = pytest.mark.parametrize(("profile", "mode"), PAGES)
+FULL = pytest.mark.parametrize(("profile", "mode"), [page for page in PAGES if page != ("codex", "lean")])
+"""Those of clients that are listed every meta-tool."""
 
 
 def spans() -> list[str]:
@@ -103,13 +106,30 @@ def test_it_is_short_and_names_no_path(profile: str, mode: str) -> None:
     assert all(line.startswith("- ") for line in page.splitlines()[5:])
 
 
-@PAGE
+@FULL
 def test_every_topic_is_on_every_page(profile: str, mode: str) -> None:
     page = instructions(profile, mode)
     topics = {*META_TOOLS, "$file", "$text", "$jsonFile", "$yamlFile", "$json", "$json.path", "inputMapping"}
     topics |= {"failedIndexes", "failedStep", "mappedArguments", "skippedMappings", "onMappingMissing"}
     topics |= {"warnings", "cwd", "outputFormat", "toon", "auto", "_callmux.retrieval", "callmux call"}
     assert not [topic for topic in topics if topic not in page]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_with_the_preset_a_page_names_only_what_its_client_is_listed(profile: str) -> None:
+    page = instructions(profile, "lean")
+    wanted = PERSONAS.get(profile)
+    persona = persona_of(wanted, None) if wanted else None
+    listed = {tool for tool in META_TOOLS if persona is None or persona.lists(tool, proxied=False)}
+    assert {tool for tool in META_TOOLS if tool in page} == listed
+    assert "index" in page
+
+
+def test_a_page_of_few_tools_speaks_of_no_argument_that_only_others_take() -> None:
+    page = instructions("codex", "lean")
+    assert "inputMapping" not in page
+    assert "failedIndexes" not in page
+    assert "`cwd`" in page
 
 
 def test_only_where_the_servers_tools_are_hidden_it_says_to_discover_first() -> None:

@@ -43,6 +43,8 @@ def test_a_preset_that_there_is_not_is_refused_by_its_key() -> None:
 
 OWN: dict[str, Any] = {
     "metaOnly": False,
+    "toolIndexTokens": 100,
+    "persona": "none",
     "outputFormat": "json",
     "schemaCompression": {"mode": "off"},
     "cacheTtlSeconds": 0,
@@ -54,7 +56,8 @@ def test_each_key_of_the_user_goes_before_the_preset(key: str) -> None:
     name = keys(Config)[key].attribute
     found, plain = read(preset="lean", **{key: OWN[key]}), read(**{key: OWN[key]})
     assert getattr(found, name) == getattr(plain, name)
-    others = [keys(Config)[other].attribute for other in LEAN if other != key]
+    gone = {"toolIndexTokens"} if key == "metaOnly" else set()
+    others = [keys(Config)[other].attribute for other in LEAN if other not in {key, *gone}]
     whole = read(preset="lean")
     assert all(getattr(found, other) == getattr(whole, other) for other in others)
 
@@ -75,7 +78,11 @@ def test_a_wish_that_leaves_no_room_for_a_key_of_the_preset_is_granted() -> None
     config = read(preset="lean", exposeMetaTools=False)
     assert (config.meta_only, config.expose_meta_tools) == (False, False)
     (line,) = [line for line in lines({"preset": "lean", "exposeMetaTools": False}) if "itself" in line]
-    assert line == "The file itself goes before it: exposeMetaTools false (not true)"
+    assert line == (
+        "The file itself goes before it: exposeMetaTools false (not metaOnly true), "
+        "exposeMetaTools false (not toolIndexTokens 1500)"
+    )
+    assert read(preset="lean", metaOnly=False).tool_index_tokens == 0
     assert not read(preset="lean", exposeMetaTools=True, metaOnly=False).meta_only
     assert read(preset="lean", exposeMetaTools=True).meta_only
 
@@ -103,7 +110,9 @@ def test_what_it_sets_and_what_goes_before_it_is_said_by_key() -> None:
 
 def test_what_is_shown_of_a_preset_alone_is_every_key_of_it() -> None:
     (line,) = lines({"preset": "lean"})
-    assert 'metaOnly true, outputFormat "shortest", schemaCompression.mode "aggressive"' in line
+    assert (
+        'metaOnly true, toolIndexTokens 1500, persona "auto", outputFormat "shortest", schemaCompression.mode "aggressive"' in line
+    )
     assert "cacheTtlSeconds 60" in line
 
 

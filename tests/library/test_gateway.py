@@ -100,3 +100,17 @@ def test_a_result_has_its_text_and_its_data() -> None:
     assert ToolResult({"content": [text]}, False).data == "plain"
     assert ToolResult({"structuredContent": {"a": 1}}, False).data == {"a": 1}
     assert ToolResult({}, False).text == ""
+
+
+@real_loop()
+async def test_what_another_client_is_given_is_told_by_its_name() -> None:
+    async with Gateway(CONFIG, env=ENV) as gateway:
+        await gateway.ready()
+        told, tools = await gateway.given_to("claude-code")
+        plain = await gateway.list_tools()
+    assert "callmux" in told
+    assert [tool["name"] for tool in tools] == [tool["name"] for tool in plain]
+    loaded = {tool["name"] for tool in tools if (tool.get("_meta") or {}).get("anthropic/alwaysLoad")}
+    assert "callmux_call" in loaded
+    with pytest.raises(RequestFailed, match="does not run"):
+        await gateway.given_to("claude-code")

@@ -14,6 +14,7 @@ from callmux.config.check import check_document
 from callmux.context import CallContext
 from callmux.errors import CallmuxError, ToolCallFailed
 from callmux.metatools.engine import Engine
+from callmux.metatools.meta_tool import META_TOOLS, definitions
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.call import Call
@@ -91,7 +92,7 @@ class Desk:
             recipes={},
             cache=MemoryCache(),
         )
-        meta = [{"name": "callmux_status"}]
+        meta = how.pop("meta", [{"name": "callmux_status"}])
         stages = [Converting(False), Noting(self.stages)]
         self.router = Router(door, lambda: self.index, names, engine, stages, meta, proxied, **how)
 
@@ -152,6 +153,42 @@ def test_what_a_client_declares_decides_what_it_is_shown(
 ) -> None:
     desk = Desk(**how)
     assert desk.router.view(capabilities, name) == expected
+
+
+def given_to(desk: Desk, client: str) -> dict[str, bool]:
+    """The meta-tools that a client is listed, and whether each asks not to be put aside."""
+    listing = desk.router.current_listing(desk.router.view(b"{}", client))
+    return {
+        tool["name"]: "_meta" in tool for tool in json.loads(listing)["tools"] if "__" not in tool["name"]
+    }
+
+
+def test_without_a_persona_every_client_is_listed_the_same() -> None:
+    desk = Desk(meta=definitions())
+    assert list(given_to(desk, "codex-mcp-client")) == list(META_TOOLS)
+    assert set(given_to(desk, "claude-code").values()) == {True}
+
+
+def test_a_persona_shortens_what_its_client_is_listed_and_nothing_of_what_can_be_called() -> None:
+    desk = Desk(proxied=False, meta=definitions(), persona="auto")
+    few = {"callmux_search_tools": False, "callmux_get_result": False, "callmux_call": False}
+    assert given_to(desk, "codex-mcp-client") == few
+    assert list(given_to(desk, "another")) == list(META_TOOLS)
+    claude = given_to(desk, "claude-code")
+    assert list(claude) == list(META_TOOLS)
+    assert claude["callmux_call"]
+    assert not claude["callmux_status"]
+    for name in META_TOOLS:
+        said = json.dumps(desk.call(json.dumps({"name": name, "arguments": {}}).encode()))
+        assert "tool_not_found" not in said, name
+
+
+def test_a_client_with_a_search_of_its_own_is_listed_no_second_one_beside_the_servers_tools() -> None:
+    listed = given_to(Desk(meta=definitions(), persona="auto"), "claude-code")
+    assert "callmux_search_tools" not in listed
+    assert "callmux_search_tools" in given_to(
+        Desk(proxied=False, meta=definitions(), persona="auto"), "claude-code"
+    )
 
 
 def test_each_view_is_kept_until_the_tools_change() -> None:

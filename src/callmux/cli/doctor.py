@@ -1,4 +1,5 @@
 """`callmux doctor`: checks the configuration, its servers and the clients; with `--url`, a running listener.
+With `--client`, what reaches a client's model (`callmux.cli.doctor_client`).
 
 Called by `callmux.cli.main`; the checks are in `callmux.doctor`.
 """
@@ -37,10 +38,16 @@ def run(args: list[str], config_option: str | None, probe: Probe | None = None) 
     """
     given = read(COMMANDS[0], args)
     if given.text("--url") is not None:
+        if given.on("--client"):
+            raise refusal(given.command, "--client and --url exclude each other")
         return _listener(given)
     for flag in _LISTENER_ONLY:
         if given.on(flag):
             raise refusal(given.command, f"{flag} needs --url")
+    if given.on("--client"):
+        from callmux.cli.doctor_client import run as show_client
+
+        return show_client(given, config_option)
     from callmux.cli.own_entry import this_machine
     from callmux.doctor.clients import examine_clients
 

@@ -7,10 +7,15 @@ tools, their fields, members of answers, error codes, commands.
 
 from __future__ import annotations
 
+import re
+
 from callmux.metatools.table import advice
+from callmux.router.personas import Persona, named
 
 PROFILES = ("generic", "codex", "claude")
-MODES = ("standard", "meta-only")
+MODES = ("standard", "meta-only", "lean")
+PERSONAS = {"codex": "codex", "claude": "claude-code"}
+"""What a client is listed with the preset `lean`, by profile; everything where one is not named."""
 
 _CALLS = """\
 - Independent calls: one `callmux_parallel`. Many calls of one tool: one `callmux_batch`. Afterwards \
@@ -48,6 +53,18 @@ _META_ONLY = """\
 `includeInputSchema`), then call what you found through `callmux_call`, `callmux_parallel`, \
 `callmux_batch`, `callmux_pipeline` or a recipe. Never guess a tool's name or arguments."""
 
+_INDEX = """\
+- Only `callmux_*` tools are listed here; an index of the others stands in their descriptions. A tool whose \
+parameters stand there can be called at once; a call with wrong arguments is answered with the input schema. \
+Search (`callmux_search_tools` with `includeInputSchema`) only for what the index does not show."""
+
+_FEW = """\
+- Every tool is called through `callmux_call`, with its name as `tool` and its own `arguments`. Ask for \
+calls that do not need each other at once, or make them from your code.
+- What the index does not show: `callmux_search_tools` with words of the task and `includeInputSchema`.
+- `safeToRetry` in an error says that the same call may be repeated; `server_disabled` is the user's \
+decision."""
+
 _SHELL = """\
 - From a shell, through a running listener: `callmux call TOOL '{"id": 5}'`, `callmux tools search TEXT`, \
 `callmux tools schema TOOL`. Good for tools you need rarely and for scripts; use MCP for those you need \
@@ -80,12 +97,16 @@ def instructions(profile: str = "generic", mode: str = "standard") -> str:
 
     Args:
         profile: One of `PROFILES`: which client the agent runs in.
-        mode: One of `MODES`: whether servers' own tools are listed beside the meta-tools.
+        mode: One of `MODES`: whether servers' own tools are listed beside the meta-tools; in `lean` only what
+            such a client is listed is named.
     """
+    persona = named(PERSONAS.get(profile, "")) if mode == "lean" else None
+    few = persona is not None and persona.listed is not None
     parts = [
-        f"# Using callmux\n\nProfile: {profile}\nMode: {mode}\n",
         _CALLS,
         *([_META_ONLY] if mode == "meta-only" else []),
+        *([_INDEX] if mode == "lean" else []),
+        *([_FEW] if few else []),
         _FINDING,
         *advice(),
         _PAYLOADS,
@@ -93,4 +114,16 @@ def instructions(profile: str = "generic", mode: str = "standard") -> str:
         _CLIENT[profile],
         _SHELL,
     ]
-    return "\n".join(parts) + "\n"
+    lines = [line for part in parts for line in part.splitlines() if _is_for(persona, line)]
+    return f"# Using callmux\n\nProfile: {profile}\nMode: {mode}\n\n" + "\n".join(lines) + "\n"
+
+
+def _is_for(persona: Persona | None, line: str) -> bool:
+    """Whether a client is listed every meta-tool that a line names, and those whose arguments it is about."""
+    if persona is None:
+        return True
+    about = {
+        *re.findall(r"callmux_[a-z_]+[a-z]", line),
+        *(["callmux_pipeline"] if "inputMapping" in line else []),
+    }
+    return all(persona.lists(tool, proxied=False) for tool in about)

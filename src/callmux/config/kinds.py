@@ -296,6 +296,9 @@ Audience: TypeAlias = Annotated[
 ]
 ServerType: TypeAlias = Annotated[str, Kind(read=_server_type, schema={"examples": list(SERVER_TYPES)})]
 OutputFormat: TypeAlias = Annotated[str, _one_of("json", "toon", "auto", "plain", "shortest")]
+Persona: TypeAlias = Annotated[
+    str, _one_of("auto", "none", "claude-code", "codex", "gemini", "code", "searching")
+]
 Preset: TypeAlias = Annotated[str, _one_of("lean")]
 Transport: TypeAlias = Annotated[str, _one_of("streamable-http", "sse")]
 CwdMode: TypeAlias = Annotated[str, _one_of("global", "session")]

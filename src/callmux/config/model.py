@@ -33,6 +33,8 @@ class Config(Section, frozen=True, kw_only=True):
             exactly one of the two.
         preset: One word for several keys: `lean` costs an agent the least context. What the file says itself
             goes before it.
+        persona: What is listed fits the client: `auto` by its name, `none`, or the name of a kind of clients.
+            Absent, every client is listed the same.
         cache_ttl_seconds: How long results of reading tools are kept; 0 for no cache.
         cache_policy: Which tools may be cached.
         max_cache_entries: How many results are cached.
@@ -105,6 +107,7 @@ class Config(Section, frozen=True, kw_only=True):
 
     servers: dict[str, Server] = field(default_factory=dict)
     preset: kinds.Preset | None = None
+    persona: kinds.Persona | None = None
     cache_ttl_seconds: kinds.NonNegative = 0
     cache_policy: CachePolicy = CachePolicy()
     max_cache_entries: kinds.Positive = 1000

@@ -17,6 +17,8 @@ KEY = "preset"
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "lean": {
         "metaOnly": True,
+        "toolIndexTokens": 1500,
+        "persona": "auto",
         "outputFormat": "shortest",
         "schemaCompression": {"mode": "aggressive"},
         "cacheTtlSeconds": 60,
@@ -24,8 +26,11 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 """What each preset sets, as it would stand in a file."""
 
-_YIELDS = {"metaOnly": ("exposeMetaTools", False)}
-"""A key of a preset that has no place beside a value of another key: that one is the file's own wish."""
+_YIELDS: Mapping[str, Mapping[str, Any]] = {
+    "metaOnly": {"exposeMetaTools": False},
+    "toolIndexTokens": {"exposeMetaTools": False, "metaOnly": False},
+}
+"""Keys of a preset that have no place beside values of other keys: those are the file's own wish."""
 
 
 class Default(msgspec.Struct, frozen=True):
@@ -47,6 +52,12 @@ class Default(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """The key and its value, as in a file."""
         return f"{self.key} {_json(self.value)}"
+
+    @property
+    def other(self) -> str:
+        """What stands in the file, and what it replaces."""
+        own = self.instead.partition(" ")[0] == self.key
+        return f"{self.instead} (not {_json(self.value) if own else self.text})"
 
 
 def preset_of(document: Mapping[str, Any]) -> str | None:
@@ -85,7 +96,7 @@ def lines(document: Mapping[str, Any]) -> list[str]:
         return []
     every = defaults(document)
     said = [f'Preset "{name}" sets: ' + (", ".join(one.text for one in every if one.holds) or "nothing")]
-    if others := [f"{one.instead} (not {_json(one.value)})" for one in every if not one.holds]:
+    if others := [one.other for one in every if not one.holds]:
         said.append(f"The file itself goes before it: {', '.join(others)}")
     return said
 
@@ -112,10 +123,10 @@ def _defaults(preset: Mapping[str, Any], document: Mapping[str, Any]) -> Iterato
 
 def _gives_way(key: str, document: Mapping[str, Any]) -> str | None:
     """The key and value of a file beside which a preset's key has no place."""
-    other, value = _YIELDS.get(key, ("", None))
-    if key in document or document.get(other) is not value or other not in document:
-        return None
-    return f"{other} {_json(value)}"
+    wishes = {} if key in document else _YIELDS.get(key, {})
+    found = (other for other, value in wishes.items() if document.get(other) is value)
+    other = next(found, None)
+    return None if other is None else f"{other} {_json(document[other])}"
 
 
 def _json(value: Any) -> str:

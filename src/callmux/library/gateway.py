@@ -33,6 +33,8 @@ log = logging.getLogger("callmux")
 F = TypeVar("F", bound=Fact)
 
 VERSION = "2025-11-25"
+CLIENT = "callmux-gateway"
+"""What a gateway calls itself."""
 _NOT_RUNNING = "the gateway does not run: call start() first, or use it with `async with`"
 
 
@@ -105,6 +107,7 @@ class Gateway:
         self._host: Host | None = None
         self._is_ours = True
         self._session: Session | None = None
+        self._client, self._instructions = CLIENT, ""
         self._subscribers = Subscribers()
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -139,10 +142,11 @@ class Gateway:
         self._subscribers.attach(self._host.bus)
         self._session = Session(self._host.dispatch, self._take)
         self._host.add(self._session, "in-process")
-        client = {"name": "callmux-gateway", "version": __version__}
-        await self.request(
+        client = {"name": self._client, "version": __version__}
+        told = await self.request(
             "initialize", {"protocolVersion": VERSION, "capabilities": {}, "clientInfo": client}
         )
+        self._instructions = str(told.get("instructions", ""))
         self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     async def list_tools(self) -> list[dict[str, Any]]:
@@ -155,6 +159,19 @@ class Gateway:
             cursor = page.get("nextCursor")
             if not cursor:
                 return found
+
+    async def given_to(self, client: str) -> tuple[str, list[dict[str, Any]]]:
+        """The instructions and the tools that a client is given which calls itself so.
+
+        Raises:
+            RequestFailed: The gateway does not run.
+        """
+        if self._host is None or self._session is None:
+            raise RequestFailed(_NOT_RUNNING)
+        other = Gateway.of(self._host)
+        other._client = client
+        async with other:
+            return other._instructions, await other.list_tools()
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any] | None = None) -> ToolResult:
         """Calls a tool, `callmux_*` ones included. An answer that is an error is one, too: see `is_error`.

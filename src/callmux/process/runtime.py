@@ -183,6 +183,7 @@ class Runtime:
             opened=lambda: indexes.opened,
             plain=self.is_transparent,
             eager=config.always_load_meta_tools,
+            persona=config.persona,
             kinds=indexes.kinds,
             narrowed=indexes.narrowed,
             given=indexes.given,
@@ -219,8 +220,7 @@ class Runtime:
 
     @property
     def is_transparent(self) -> bool:
-        """Whether there is one server, no meta-tools, names left alone, no file references: nothing in any
-        message is changed."""
+        """Whether no message is changed: one server, no meta-tools, names left alone, no file references."""
         config = self.config
         return (
             len(config.servers) == 1

@@ -19,6 +19,7 @@ from callmux.upstream.catalogue import Catalogue, CatalogueEntry
 
 if TYPE_CHECKING:
     from callmux.guard.rights import Rights
+    from callmux.router.personas import Persona
 
 ALWAYS_LOAD = "anthropic/alwaysLoad"
 """The `_meta` key that asks a client not to defer a tool."""
@@ -46,12 +47,18 @@ class View(msgspec.Struct, frozen=True):
         eager: Whether the meta-tools ask not to be deferred.
         kinds: By server, the kind of clients it lists to, where not all see the same tools.
         rights: What it may use, where not all may use the same.
+        persona: What it is listed, where that fits its kind of clients; see `callmux.router.personas`.
     """
 
     apps: bool = True
     eager: bool = False
     kinds: Kinds = ()
     rights: Rights | None = None
+    persona: Persona | None = None
+
+    def eagerly(self, tool: str) -> bool:
+        """Whether a meta-tool asks not to be deferred."""
+        return self.eager and (self.persona is None or self.persona.loads(tool))
 
 
 def render(
@@ -84,7 +91,7 @@ def render(
     shown = [definition(entry, compression, renamed.get(entry.server)) for entry in early]
     own: list[bytes] = []
     for tool in meta_tools:
-        if view.eager:
+        if view.eagerly(tool["name"]):
             tool = {**tool, "_meta": {ALWAYS_LOAD: True}}
         own.append(_ENCODER.encode(tool) if compression is None else compression.own(tool))
     shown += own if indexed is None else indexed(own)

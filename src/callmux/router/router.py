@@ -38,6 +38,7 @@ from callmux.upstream.catalogue import Catalogue
 if TYPE_CHECKING:
     from callmux.guard.principal import Principal
     from callmux.guard.rights import Rights
+    from callmux.router.personas import Persona
     from callmux.router.sight import Sight
 
 MOST_VIEWS = 1000
@@ -73,6 +74,7 @@ class Router:
         eager: Whether the meta-tools ask clients that would defer them not to.
         given: Told when a client is given the list.
         sight: What each client may see; None where all may use everything.
+        persona: The key `persona`; None where every client is listed the same.
     """
 
     def __init__(
@@ -96,7 +98,9 @@ class Router:
         narrowed: Callable[[Kinds], Catalogue] | None = None,
         given: Callable[[], object] = lambda: None,
         sight: Sight | None = None,
+        persona: str | None = None,
     ) -> None:
+        self._persona = persona
         self._sight, self._given = sight, given
         self._door = door
         self._catalogue = catalogue
@@ -129,7 +133,14 @@ class Router:
         """
         eager = self._eager and client_name in listing.DEFERRING
         shown = self._plain or apps.shown_by(kind.partition(b"\0")[0])
-        return View(shown, eager, self._kinds(kind), rights)
+        return View(shown, eager, self._kinds(kind), rights, self._persona_of(kind, client_name))
+
+    def _persona_of(self, kind: bytes, client_name: str | None) -> Persona | None:
+        if self._persona is None:
+            return None
+        from callmux.router.personas import persona_of
+
+        return persona_of(self._persona, client_name, kind.partition(b"\0")[0])
 
     async def list_tools(self, view: View = View()) -> bytes:  # noqa: B008 (frozen)
         """The result of `tools/list`, once it is known of every server what it lists.
@@ -180,6 +191,8 @@ class Router:
             from callmux.router.index_pages import with_index
 
             indexed = partial(with_index, budget=self._engine.index_tokens, catalogue=part, recipes=recipes)
+        if (persona := view.persona) is not None:
+            own = [tool for tool in own if persona.lists(tool["name"], proxied=self._proxied)]
         return listing.render(
             part,
             own,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from callmux.cli.grammar.shared import HEADER, JSON, TOKEN, TOKEN_FILE
 from callmux.cli.grammar.terms import Command, Example, Option
 
+NAMES = ("claude-code", "codex", "gemini", "code", "searching")
+"""The kinds of clients of which something is known (`callmux.router.personas`)."""
+
 COMMANDS = (
     Command(
         "doctor",
@@ -15,10 +18,14 @@ COMMANDS = (
             HEADER,
             TOKEN,
             TOKEN_FILE,
+            Option(
+                "--client", "show what reaches the model of this client, in tokens", "NAME", choices=NAMES
+            ),
             JSON,
         ),
         examples=(
             Example("callmux doctor", "exit code 1 if anything is wrong"),
+            Example("callmux doctor --client claude-code", "what Claude Code shows its model of callmux"),
             Example("callmux doctor --url http://127.0.0.1:4860 --json", "a running listener, for a script"),
         ),
         notes=(

@@ -18,9 +18,9 @@ COMMANDS = (
             ),
             Option(
                 "--mode",
-                "whether the servers' own tools are listed beside the callmux_* tools",
+                "whether the servers' own tools are listed beside the callmux_* tools; lean for that preset",
                 "MODE",
-                choices=("standard", "meta-only"),
+                choices=("standard", "meta-only", "lean"),
                 default="standard",
             ),
             Option("--format", "how it is written", "FORMAT", choices=("markdown",), default="markdown"),

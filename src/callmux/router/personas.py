@@ -1,0 +1,211 @@
+"""What clients show their models: which meta-tools fit each, what they cut off and what they put aside. Pure.
+
+Called by the router for what a client is listed, by `callmux.clients.instructions` and `callmux.doctor.sight`
+for what is said of it. It counts only where the configuration has `persona`, by itself or by a preset. A row
+only shortens what is listed: every meta-tool can be called by every client.
+
+A row without a name in `clients` is for a configuration that names it. Each fact has a source and a date;
+one that was not seen with the real client (`benchmarks/sight.py`) says so. It imports nothing but the
+standard library, because a command that only prints reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+AUTO, NONE = "auto", "none"
+"""The persona by the client's own name; none at all."""
+
+
+class Source(NamedTuple):
+    """Where a fact comes from.
+
+    Attributes:
+        what: The fact.
+        where: The page, or what was run.
+        date: When it said so.
+        recorded: Whether a real client was seen to do it.
+    """
+
+    what: str
+    where: str
+    date: str
+    recorded: bool = False
+
+
+class Persona(NamedTuple):
+    """One kind of client.
+
+    Attributes:
+        name: What it is called in a configuration.
+        title: What people call it.
+        clients: What it calls itself in `clientInfo`.
+        declares: Experimental capabilities that only such a client declares, whatever it calls itself.
+        listed: The meta-tools it is listed; all where None.
+        loaded: Those of them that ask not to be put aside; all where None.
+        searches: Whether it has a search of its own for the tools it is listed: where the servers' tools are
+            listed, too, it needs no second one.
+        defers: Whether it puts tools aside that do not ask not to be: its model sees their names only.
+        instructions: Characters of `instructions` that reach its model; all where None.
+        description: The same of a tool's description.
+        schema: Characters of descriptions of one tool's parameters that reach it; where they are more, none
+            does. All where None.
+        sources: Where all this comes from.
+    """
+
+    name: str
+    title: str
+    clients: tuple[str, ...] = ()
+    declares: tuple[str, ...] = ()
+    listed: tuple[str, ...] | None = None
+    loaded: tuple[str, ...] | None = None
+    searches: bool = False
+    defers: bool = False
+    instructions: int | None = None
+    description: int | None = None
+    schema: int | None = None
+    sources: tuple[Source, ...] = ()
+
+    def lists(self, tool: str, *, proxied: bool) -> bool:
+        """Whether it is listed a meta-tool.
+
+        Args:
+            proxied: Whether it is listed the servers' tools as well.
+        """
+        if self.searches and proxied and tool == _SEARCH:
+            return False
+        return self.listed is None or tool in self.listed
+
+    def loads(self, tool: str) -> bool:
+        """Whether a meta-tool that it is listed asks not to be put aside."""
+        return self.loaded is None or tool in self.loaded
+
+
+_SEARCH = "callmux_search_tools"
+_FEW = ("callmux_search_tools", "callmux_get_result", "callmux_call")
+_OFTEN = ("callmux_parallel", "callmux_batch", "callmux_pipeline", *_FEW)
+
+_SEEN = "2026-11-30"
+_BY = "benchmarks/sight.py, against a model on the same machine"
+
+TABLE = (
+    Persona(
+        name="claude-code",
+        title="Claude Code",
+        clients=("claude-code",),
+        loaded=_OFTEN,
+        searches=True,
+        defers=True,
+        instructions=2048,
+        description=2048,
+        sources=(
+            Source(
+                'Claude Code 2.1.332 puts tools aside that do not have `_meta["anthropic/alwaysLoad"]`: its'
+                " model sees their names, and searches for the rest",
+                _BY,
+                _SEEN,
+                recorded=True,
+            ),
+            Source(
+                "It cuts instructions and descriptions of tools at 4,096 characters, and descriptions of"
+                " parameters nowhere",
+                _BY,
+                _SEEN,
+                recorded=True,
+            ),
+            Source(
+                "Earlier versions cut instructions and descriptions at 2 KB, which is what counts here",
+                "its documentation, MCP, scale with MCP tool search",
+                "2026-06-15",
+            ),
+        ),
+    ),
+    Persona(
+        name="codex",
+        title="Codex",
+        clients=("codex-mcp-client",),
+        declares=("codex/auth-change",),
+        listed=_FEW,
+        searches=True,
+        schema=4200,
+        sources=(
+            Source(
+                "Codex 0.171.0 shows instructions and descriptions of tools whole (20,000 characters)",
+                _BY,
+                _SEEN,
+                recorded=True,
+            ),
+            Source(
+                "It drops the descriptions of a tool's parameters where they are long: 4,200 characters"
+                " arrive, 6,000 do not",
+                _BY,
+                _SEEN,
+                recorded=True,
+            ),
+            Source(
+                "With models that can, it keeps MCP tools behind a search of its own",
+                "github.com/openai/codex/pull/29486",
+                "2026-06-22",
+            ),
+            Source(
+                "In its code mode the model calls tools from code that it writes",
+                "github.com/openai/codex/pull/17287",
+                "2026-04-10",
+            ),
+        ),
+    ),
+    Persona(
+        name="gemini",
+        title="Gemini CLI",
+        clients=("gemini-cli-mcp-client",),
+        sources=(
+            Source(
+                "Gemini CLI 0.61.0 shows instructions and all descriptions whole (20,000 characters)",
+                _BY,
+                _SEEN,
+                recorded=True,
+            ),
+        ),
+    ),
+    Persona(
+        name="code",
+        title="a client that runs code over tools",
+        listed=_FEW,
+        sources=(Source("Named by the configuration; each such client differs", "nowhere", _SEEN),),
+    ),
+    Persona(
+        name="searching",
+        title="a client with a tool search of its own",
+        searches=True,
+        sources=(Source("Named by the configuration; each such client differs", "nowhere", _SEEN),),
+    ),
+)
+"""Every persona. A client that is in none is listed everything."""
+
+NAMES = tuple(persona.name for persona in TABLE)
+_BY_NAME = {persona.name: persona for persona in TABLE}
+_BY_CLIENT = {client: persona for persona in TABLE for client in persona.clients}
+_BY_CAPABILITY = {name: persona for persona in TABLE for name in persona.declares}
+
+
+def persona_of(wanted: str | None, client: str | None, capabilities: bytes = b"{}") -> Persona | None:
+    """The persona of a client; None where it is listed everything.
+
+    Args:
+        wanted: The key `persona`: `auto`, `none` or a name; None where the configuration has none.
+        client: The name in its `clientInfo`.
+        capabilities: What it declares, as JSON.
+    """
+    if wanted != AUTO:
+        return _BY_NAME.get(wanted or NONE)
+    if (found := _BY_CLIENT.get(client or "")) is not None or b'"experimental"' not in capabilities:
+        return found
+    experimental = json.loads(capabilities).get("experimental")
+    names = experimental if isinstance(experimental, dict) else {}
+    return next((_BY_CAPABILITY[name] for name in names if name in _BY_CAPABILITY), None)
+
+
+def named(name: str) -> Persona | None:
+    """A persona by its name, or by what its clients call themselves."""
+    return _BY_NAME.get(name) or _BY_CLIENT.get(name)

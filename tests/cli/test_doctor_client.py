@@ -1,0 +1,61 @@
+"""callmux doctor --client"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux.cli import doctor
+from callmux.errors import UsageError
+
+NOTES = {"command": sys.executable, "args": ["-m", "callmux.demo.servers.notes"]}
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({"preset": "lean", "servers": {"notes": NOTES}}))
+    return path
+
+
+def shown(config: Path, client: str, capsys: pytest.CaptureFixture[str]) -> Any:
+    assert doctor.run(["--client", client, "--json"], str(config)) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_what_reaches_a_model_is_counted_after_the_cuts_of_its_client(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claude, codex = shown(config, "claude-code", capsys), shown(config, "codex", capsys)
+    assert {tool["state"] for tool in claude["tools"]} >= {"whole", "aside"}
+    assert [tool["name"] for tool in codex["tools"]] == [
+        "callmux_search_tools",
+        "callmux_get_result",
+        "callmux_call",
+    ]
+    assert codex["tokens"] > 0
+    assert doctor.run(["--client", "claude-code"], str(config)) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("What reaches the model of Claude Code, at every turn:")
+    assert f"together: about {claude['tokens']} tokens (estimated)" in text
+
+
+def test_a_server_that_does_not_answer_is_told(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(json.dumps({"servers": {"gone": {"command": "no-such-program"}}}))
+    assert doctor.run(["--client", "gemini"], str(config)) == 1
+    assert "Some servers did not answer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [(["--client", "codx"], "codex"), (["--client", "codex", "--url", "http://x"], "exclude each other")],
+)
+def test_usage(args: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        doctor.run(args, None)

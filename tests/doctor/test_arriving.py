@@ -1,0 +1,85 @@
+"""What is said to reach a model is what the client's rules leave of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callmux.doctor.arriving import arrivals, lines
+from callmux.router.personas import Persona, Source
+from callmux.tokens import estimate
+
+EVERYTHING = Persona(name="open", title="Open")
+
+
+def tool(name: str, description: str, *, loaded: bool = False) -> dict[str, Any]:
+    shown: dict[str, Any] = {"name": name, "description": description, "inputSchema": {"type": "object"}}
+    return shown | ({"_meta": {"anthropic/alwaysLoad": True}} if loaded else {})
+
+
+def test_a_client_that_cuts_nothing_shows_all_of_it() -> None:
+    found = arrivals(EVERYTHING, "Be brief.", [tool("a", "Does a.")])
+    assert found.instructions.state == "whole"
+    assert found.instructions.arrived == found.instructions.sent == 9
+    (one,) = found.tools
+    assert (one.name, one.state, one.arrived) == ("a", "whole", one.sent)
+    assert found.tokens == found.instructions.tokens + one.tokens > 0
+
+
+def test_what_a_client_does_not_show_its_model_costs_nothing() -> None:
+    bare, more = tool("a", "x"), tool("a", "x") | {"outputSchema": {"type": "object"}, "title": "A"}
+    assert arrivals(EVERYTHING, "", [bare]).tokens == arrivals(EVERYTHING, "", [more]).tokens
+
+
+def test_texts_are_cut_where_the_client_cuts_them() -> None:
+    persona = Persona(name="c", title="C", instructions=10, description=20)
+    found = arrivals(persona, "i" * 30, [tool("a", "d" * 50), tool("b", "d" * 20)])
+    assert (found.instructions.state, found.instructions.sent, found.instructions.arrived) == ("cut", 30, 10)
+    cut, whole = found.tools
+    assert (cut.state, cut.sent - cut.arrived) == ("cut", 30)
+    assert whole.state == "whole"
+
+
+def test_descriptions_of_parameters_are_dropped_where_the_client_finds_them_too_long() -> None:
+    def listed(words: str) -> dict[str, Any]:
+        schema = {
+            "type": "object",
+            "properties": {"description": {"type": "array", "items": [{"description": words}]}},
+        }
+        return tool("a", "Does a.") | {"inputSchema": schema}
+
+    persona = Persona(name="c", title="C", schema=20)
+    (short,) = arrivals(persona, "", [listed("x" * 20)]).tools
+    (long,) = arrivals(persona, "", [listed("x" * 21)]).tools
+    assert (short.state, long.state) == ("whole", "cut")
+    assert long.sent - long.arrived == len(',"description":""') - 1 + 21
+    assert long.tokens < short.tokens
+
+
+def test_what_does_not_ask_to_be_loaded_is_a_name_where_a_client_puts_tools_aside() -> None:
+    persona = Persona(name="c", title="C", defers=True)
+    found = arrivals(persona, "", [tool("a", "x" * 99, loaded=True), tool("later", "y" * 99)])
+    at_once, aside = found.tools
+    assert at_once.state == "whole"
+    assert (aside.state, aside.tokens) == ("aside", estimate("later"))
+    text = "\n".join(lines(found))
+    assert "  tools: 1, " in text
+    assert "by name only, until it searches: 1, " in text
+
+
+def test_no_instructions_cost_nothing() -> None:
+    assert arrivals(EVERYTHING, "", []).tokens == 0
+
+
+def test_people_see_the_sums_and_where_the_rules_come_from() -> None:
+    seen = Source("It cuts.", "seen with Cutter 1.2", "2026-11-30", recorded=True)
+    read = Source("It may cut.", "a page", "2026-06-01")
+    persona = Persona(name="c", title="Cutter", instructions=4, sources=(seen, read))
+    shown = lines(arrivals(persona, "too long", [tool("a", "x")]))
+    assert shown[0] == "What reaches the model of Cutter, at every turn:"
+    assert shown[1].endswith("4 characters of 8: the rest is cut off")
+    assert "  It cuts. (seen with Cutter 1.2, 2026-11-30)" in shown
+    assert "  It may cut. (a page, 2026-06-01; not recorded)" in shown
+
+
+def test_a_client_of_which_nothing_is_known_says_so() -> None:
+    assert "not recorded" in lines(arrivals(EVERYTHING, "", []))[-1]
