@@ -20,7 +20,7 @@ NAME = "callmux_recipe_dry_run"
 
 DEFINITION = definition(
     NAME,
-    "Check what a recipe would do with these arguments, calling nothing.",
+    "Check what a recipe would do, calling nothing.",
     closed({"recipe": TEXT, "arguments": OBJECT, "outputFormat": OUTPUT_FORMAT}, "recipe"),
     READ_ONLY,
 )
