@@ -30,6 +30,7 @@ class Traits(NamedTuple):
         lists: Whether its answer is made of what the servers list: it waits until that is known of each.
         page: Which pages of an index of the servers' tools it has room for, in its description and in that of
             `entries`: 1 for the first ones, 0 for none.
+        basic: Whether it belongs to the few through which everything else can be reached.
         advice: A line of Markdown for agents, where their instructions do not speak of it already.
     """
 
@@ -46,4 +47,5 @@ class Traits(NamedTuple):
     restricted: bool = False
     lists: bool = False
     page: int = 0
+    basic: bool = False
     advice: str = ""

@@ -12,6 +12,7 @@ from callmux.metatools.meta_tool import definitions
 from callmux.protocol.shapes import Tool
 from callmux.router.compress import Compression
 from callmux.router.listing import NOTE, View, definition, render
+from callmux.router.personas import Persona
 from callmux.upstream.catalogue import Catalogue, CatalogueEntry, ServerTools
 
 TOOL = b'{"name": "t",  "inputSchema":{"n": 1.50}, "later": [1 ]}'
@@ -44,6 +45,24 @@ def test_a_name_changes_nothing_else() -> None:
 def test_a_tool_may_be_marked_for_loading_at_once(meta: bytes, expected: Any) -> None:
     entry = CatalogueEntry("t", "s", Tool(b'{"name":"t"' + meta + b"}"), always_load=True)
     assert json.loads(definition(entry))["_meta"] == expected
+
+
+def test_a_persona_says_which_meta_tools_ask_not_to_be_put_aside() -> None:
+    def asking(view: View) -> list[str]:
+        shown = json.loads(render(catalogue(), definitions(), proxied=False, view=view))["tools"]
+        return [tool["name"].removeprefix("callmux_") for tool in shown if "_meta" in tool]
+
+    sparing = Persona(name="x", title="X", sparing=True)
+    assert len(asking(View(eager=True))) == len(definitions())
+    assert asking(View(eager=True, persona=sparing)) == [
+        "parallel",
+        "batch",
+        "pipeline",
+        "search_tools",
+        "get_result",
+        "call",
+    ]
+    assert asking(View(persona=sparing)) == []
 
 
 def test_servers_that_come_late_stand_behind_everything_else_in_their_order() -> None:

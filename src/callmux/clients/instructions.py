@@ -101,7 +101,7 @@ def instructions(profile: str = "generic", mode: str = "standard") -> str:
             such a client is listed is named.
     """
     persona = named(PERSONAS.get(profile, "")) if mode == "lean" else None
-    few = persona is not None and persona.listed is not None
+    few = persona is not None and persona.basic
     parts = [
         _CALLS,
         *([_META_ONLY] if mode == "meta-only" else []),
@@ -122,8 +122,6 @@ def _is_for(persona: Persona | None, line: str) -> bool:
     """Whether a client is listed every meta-tool that a line names, and those whose arguments it is about."""
     if persona is None:
         return True
-    about = {
-        *re.findall(r"callmux_[a-z_]+[a-z]", line),
-        *(["callmux_pipeline"] if "inputMapping" in line else []),
-    }
-    return all(persona.lists(tool, proxied=False) for tool in about)
+    if persona.basic and "inputMapping" in line:
+        return False
+    return all(persona.lists(tool, proxied=False) for tool in re.findall(r"callmux_[a-z_]+[a-z]", line))

@@ -15,9 +15,11 @@ ROWS = {
     "parallel": Traits(calls=True, entries="calls", tells_of_calls=True, tier="read", page=2),
     "batch": Traits(calls=True, entries="items", tells_of_calls=True, tier="read", page=4),
     "pipeline": Traits(calls=True, entries="steps", tells_of_calls=True, tier="read", page=5),
-    "search_tools": Traits(lists=True, shielded=False, harmless=True, tier="read", page=3),
-    "get_result": Traits(shielded=False, harmless=True, tier="read", restricted=True, page=6),
-    "call": Traits(calls=True, entries="tool", transparent=True, relays=True, tier="read", page=1),
+    "search_tools": Traits(lists=True, shielded=False, harmless=True, tier="read", page=3, basic=True),
+    "get_result": Traits(shielded=False, harmless=True, tier="read", restricted=True, page=6, basic=True),
+    "call": Traits(
+        calls=True, entries="tool", transparent=True, relays=True, tier="read", page=1, basic=True
+    ),
     "dry_run": Traits(shielded=False, harmless=True, tier="read"),
     "recipe_run": Traits(
         calls=True, entries="recipe", expands=True, relays=True, tells_of_calls=True, tier="read"

@@ -6,13 +6,15 @@ only shortens what is listed: every meta-tool can be called by every client.
 
 A row without a name in `clients` is for a configuration that names it. Each fact has a source and a date;
 one that was not seen with the real client (`benchmarks/sight.py`) says so. It imports nothing but the
-standard library, because a command that only prints reads it.
+standard library and the table of meta-tools, because a command that only prints reads it.
 """
 
 from __future__ import annotations
 
 import json
 from typing import NamedTuple
+
+from callmux.metatools.table import traits
 
 AUTO, NONE = "auto", "none"
 """The persona by the client's own name; none at all."""
@@ -42,8 +44,8 @@ class Persona(NamedTuple):
         title: What people call it.
         clients: What it calls itself in `clientInfo`.
         declares: Experimental capabilities that only such a client declares, whatever it calls itself.
-        listed: The meta-tools it is listed; all where None.
-        loaded: Those of them that ask not to be put aside; all where None.
+        basic: Whether it is listed those meta-tools only through which it reaches everything else.
+        sparing: Whether only meta-tools with room for an index ask it not to be put aside; else all do.
         searches: Whether it has a search of its own for the tools it is listed: where the servers' tools are
             listed, too, it needs no second one.
         defers: Whether it puts tools aside that do not ask not to be: its model sees their names only.
@@ -58,8 +60,8 @@ class Persona(NamedTuple):
     title: str
     clients: tuple[str, ...] = ()
     declares: tuple[str, ...] = ()
-    listed: tuple[str, ...] | None = None
-    loaded: tuple[str, ...] | None = None
+    basic: bool = False
+    sparing: bool = False
     searches: bool = False
     defers: bool = False
     instructions: int | None = None
@@ -73,18 +75,15 @@ class Persona(NamedTuple):
         Args:
             proxied: Whether it is listed the servers' tools as well.
         """
-        if self.searches and proxied and tool == _SEARCH:
-            return False
-        return self.listed is None or tool in self.listed
+        known = traits(tool)
+        assert known is not None, tool
+        return not (self.searches and proxied and known.lists) and (known.basic or not self.basic)
 
     def loads(self, tool: str) -> bool:
         """Whether a meta-tool that it is listed asks not to be put aside."""
-        return self.loaded is None or tool in self.loaded
+        known = traits(tool)
+        return not self.sparing or (known is not None and known.page > 0)
 
-
-_SEARCH = "callmux_search_tools"
-_FEW = ("callmux_search_tools", "callmux_get_result", "callmux_call")
-_OFTEN = ("callmux_parallel", "callmux_batch", "callmux_pipeline", *_FEW)
 
 _SEEN = "2026-11-30"
 _BY = "benchmarks/sight.py, against a model on the same machine"
@@ -94,7 +93,7 @@ TABLE = (
         name="claude-code",
         title="Claude Code",
         clients=("claude-code",),
-        loaded=_OFTEN,
+        sparing=True,
         searches=True,
         defers=True,
         instructions=2048,
@@ -126,7 +125,7 @@ TABLE = (
         title="Codex",
         clients=("codex-mcp-client",),
         declares=("codex/auth-change",),
-        listed=_FEW,
+        basic=True,
         searches=True,
         schema=4200,
         sources=(
@@ -171,7 +170,7 @@ TABLE = (
     Persona(
         name="code",
         title="a client that runs code over tools",
-        listed=_FEW,
+        basic=True,
         sources=(Source("Named by the configuration; each such client differs", "nowhere", _SEEN),),
     ),
     Persona(
