@@ -46,6 +46,7 @@ OWN: dict[str, Any] = {
     "toolIndexTokens": 100,
     "persona": "none",
     "outputFormat": "json",
+    "responseShield": {"preview": "sample"},
     "schemaCompression": {"mode": "off"},
     "cacheTtlSeconds": 0,
 }
@@ -111,7 +112,7 @@ def test_what_it_sets_and_what_goes_before_it_is_said_by_key() -> None:
 
 def test_what_is_shown_of_a_preset_alone_is_every_key_of_it() -> None:
     (line,) = lines({"preset": "lean"})
-    for said in ("metaOnly true", "toolIndexTokens 1500", 'outputFormat "shortest"', 'mode "aggressive"'):
+    for said in ("metaOnly true", "toolIndexTokens 1500", 'preview "beginning"', 'mode "aggressive"'):
         assert said in line
     assert "cacheTtlSeconds 60" in line
 

@@ -20,6 +20,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "toolIndexTokens": 1500,
         "persona": "auto",
         "outputFormat": "shortest",
+        "responseShield": {"preview": "beginning"},
         "schemaCompression": {"mode": "aggressive"},
         "cacheTtlSeconds": 60,
     }

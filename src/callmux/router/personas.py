@@ -1,6 +1,6 @@
 """What clients show their models: which meta-tools fit each, what they cut off and what they put aside. Pure.
 
-Called by the router for what a client is listed, by `callmux.clients.instructions` and `callmux.doctor.sight`
+Called by the router for what a client is listed, by `callmux.clients.instructions` and `callmux.doctor.arriving`
 for what is said of it. It counts only where the configuration has `persona`, by itself or by a preset. A row
 only shortens what is listed: every meta-tool can be called by every client.
 
