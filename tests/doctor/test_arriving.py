@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from callmux.doctor.arriving import arrivals, lines
-from callmux.router.personas import Persona, Source
+from callmux.router.personas import Citation, Persona
 from callmux.tokens import estimate
 
 EVERYTHING = Persona(name="open", title="Open")
@@ -71,8 +71,8 @@ def test_no_instructions_cost_nothing() -> None:
 
 
 def test_people_see_the_sums_and_where_the_rules_come_from() -> None:
-    seen = Source("It cuts.", "seen with Cutter 1.2", "2026-11-30", recorded=True)
-    read = Source("It may cut.", "a page", "2026-06-01")
+    seen = Citation("It cuts.", "seen with Cutter 1.2", "2026-11-30", recorded=True)
+    read = Citation("It may cut.", "a page", "2026-06-01")
     persona = Persona(name="c", title="Cutter", instructions=4, sources=(seen, read))
     shown = lines(arrivals(persona, "too long", [tool("a", "x")]))
     assert shown[0] == "What reaches the model of Cutter, at every turn:"

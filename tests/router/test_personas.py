@@ -9,8 +9,9 @@ import pytest
 from callmux.cli.grammar import doctor
 from callmux.config import kinds
 from callmux.metatools.table import names
-from callmux.router.personas import AUTO, NAMES, NONE, TABLE, Persona, named, persona_of
+from callmux.router.personas import AUTO, NONE, TABLE, Persona, named, persona_of
 
+NAMES = tuple(persona.name for persona in TABLE)
 CALL, SEARCH, STATUS = "callmux_call", "callmux_search_tools", "callmux_status"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from callmux.cli.console import print_json, print_lines
 from callmux.cli.parsing import Given
 from callmux.config.load import find_config, load_config, target_config
-from callmux.doctor.arriving import Arrivals, arrivals, lines
+from callmux.doctor.arriving import Portion, arrivals, lines
 from callmux.library.gateway import Gateway
 from callmux.router.personas import named
 
@@ -34,7 +34,7 @@ def run(given: Given, config_option: str | None) -> int:
     return 0 if state == "ok" else 1
 
 
-async def _asked(path: Path, name: str) -> tuple[Arrivals, str]:
+async def _asked(path: Path, name: str) -> tuple[Portion, str]:
     persona = named(name)
     assert persona is not None
     async with Gateway(str(path), show=lambda server, line: None) as gateway:

@@ -1,7 +1,7 @@
 """What reaches the model of one kind of client, after what that client cuts off and puts aside. Pure.
 
-Called by `callmux.cli.doctor` for `--client`, with what callmux answered such a client. What each client does
-is in `callmux.router.personas`; tokens are estimated by `callmux.tokens`.
+Called by `callmux.cli.doctor_client`, with what callmux answered such a client. What each client does is in
+`callmux.router.personas`; tokens are estimated by `callmux.tokens`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from callmux.router.listing import ALWAYS_LOAD
-from callmux.router.personas import Persona, Source
+from callmux.router.personas import Citation, Persona
 from callmux.tokens import estimate
 
 _SEEN = ("name", "description", "inputSchema")
@@ -37,7 +37,7 @@ class Arrival(msgspec.Struct, frozen=True, rename="camel"):
     tokens: int
 
 
-class Arrivals(msgspec.Struct, frozen=True, rename="camel"):
+class Portion(msgspec.Struct, frozen=True, rename="camel"):
     """What reaches the model of a client at every turn.
 
     Attributes:
@@ -54,10 +54,10 @@ class Arrivals(msgspec.Struct, frozen=True, rename="camel"):
     instructions: Arrival
     tools: Sequence[Arrival]
     tokens: int
-    sources: Sequence[Source]
+    sources: Sequence[Citation]
 
 
-def arrivals(persona: Persona, instructions: str, tools: Iterable[Mapping[str, Any]]) -> Arrivals:
+def arrivals(persona: Persona, instructions: str, tools: Iterable[Mapping[str, Any]]) -> Portion:
     """What reaches the model of this client.
 
     Args:
@@ -68,10 +68,10 @@ def arrivals(persona: Persona, instructions: str, tools: Iterable[Mapping[str, A
     told = _instructions(persona, instructions)
     shown = [_tool(persona, tool) for tool in tools]
     total = told.tokens + sum(one.tokens for one in shown)
-    return Arrivals(persona.name, persona.title, told, shown, total, persona.sources)
+    return Portion(persona.name, persona.title, told, shown, total, persona.sources)
 
 
-def lines(found: Arrivals) -> list[str]:
+def lines(found: Portion) -> list[str]:
     """The same for people."""
     at_once = [tool for tool in found.tools if tool.state != "aside"]
     aside = [tool for tool in found.tools if tool.state == "aside"]

@@ -1,8 +1,8 @@
 """What clients show their models: which meta-tools fit each, what they cut off and what they put aside. Pure.
 
-Called by the router for what a client is listed, by `callmux.clients.instructions` and `callmux.doctor.arriving`
-for what is said of it. It counts only where the configuration has `persona`, by itself or by a preset. A row
-only shortens what is listed: every meta-tool can be called by every client.
+Called by the router for what a client is listed, by `callmux.clients.instructions` and
+`callmux.doctor.arriving` for what is said of it. It counts only where the configuration has `persona`, by
+itself or by a preset. A row only shortens what is listed: every client can call every meta-tool.
 
 A row without a name in `clients` is for a configuration that names it. Each fact has a source and a date;
 one that was not seen with the real client (`benchmarks/sight.py`) says so. It imports nothing but the
@@ -20,7 +20,7 @@ AUTO, NONE = "auto", "none"
 """The persona by the client's own name; none at all."""
 
 
-class Source(NamedTuple):
+class Citation(NamedTuple):
     """Where a fact comes from.
 
     Attributes:
@@ -67,7 +67,7 @@ class Persona(NamedTuple):
     instructions: int | None = None
     description: int | None = None
     schema: int | None = None
-    sources: tuple[Source, ...] = ()
+    sources: tuple[Citation, ...] = ()
 
     def lists(self, tool: str, *, proxied: bool) -> bool:
         """Whether it is listed a meta-tool.
@@ -99,21 +99,21 @@ TABLE = (
         instructions=2048,
         description=2048,
         sources=(
-            Source(
+            Citation(
                 'Claude Code 2.1.332 puts tools aside that do not have `_meta["anthropic/alwaysLoad"]`: its'
                 " model sees their names, and searches for the rest",
                 _BY,
                 _SEEN,
                 recorded=True,
             ),
-            Source(
+            Citation(
                 "It cuts instructions and descriptions of tools at 4,096 characters, and descriptions of"
                 " parameters nowhere",
                 _BY,
                 _SEEN,
                 recorded=True,
             ),
-            Source(
+            Citation(
                 "Earlier versions cut instructions and descriptions at 2 KB, which is what counts here",
                 "its documentation, MCP, scale with MCP tool search",
                 "2026-06-15",
@@ -129,25 +129,25 @@ TABLE = (
         searches=True,
         schema=4200,
         sources=(
-            Source(
+            Citation(
                 "Codex 0.171.0 shows instructions and descriptions of tools whole (20,000 characters)",
                 _BY,
                 _SEEN,
                 recorded=True,
             ),
-            Source(
+            Citation(
                 "It drops the descriptions of a tool's parameters where they are long: 4,200 characters"
                 " arrive, 6,000 do not",
                 _BY,
                 _SEEN,
                 recorded=True,
             ),
-            Source(
+            Citation(
                 "With models that can, it keeps MCP tools behind a search of its own",
                 "github.com/openai/codex/pull/29486",
                 "2026-06-22",
             ),
-            Source(
+            Citation(
                 "In its code mode the model calls tools from code that it writes",
                 "github.com/openai/codex/pull/17287",
                 "2026-04-10",
@@ -159,7 +159,7 @@ TABLE = (
         title="Gemini CLI",
         clients=("gemini-cli-mcp-client",),
         sources=(
-            Source(
+            Citation(
                 "Gemini CLI 0.61.0 shows instructions and all descriptions whole (20,000 characters)",
                 _BY,
                 _SEEN,
@@ -171,18 +171,17 @@ TABLE = (
         name="code",
         title="a client that runs code over tools",
         basic=True,
-        sources=(Source("Named by the configuration; each such client differs", "nowhere", _SEEN),),
+        sources=(Citation("Named by the configuration; each such client differs", "nowhere", _SEEN),),
     ),
     Persona(
         name="searching",
         title="a client with a tool search of its own",
         searches=True,
-        sources=(Source("Named by the configuration; each such client differs", "nowhere", _SEEN),),
+        sources=(Citation("Named by the configuration; each such client differs", "nowhere", _SEEN),),
     ),
 )
 """Every persona. A client that is in none is listed everything."""
 
-NAMES = tuple(persona.name for persona in TABLE)
 _BY_NAME = {persona.name: persona for persona in TABLE}
 _BY_CLIENT = {client: persona for persona in TABLE for client in persona.clients}
 _BY_CAPABILITY = {name: persona for persona in TABLE for name in persona.declares}
