@@ -6,8 +6,9 @@
 Each agent is in a repository of its own, has five real servers from npm, and calls each of them once: direct,
 and through each product. Ours has the servers as `callmux setup --yes --listener URL` leaves them; the other
 product has the same commands. `as before` is our listener without what setup decides. Processes and memory
-(shared pages divided) are those of all agents' children and of the listener together. `--local` takes servers
-in Python that need no registry.
+(shared pages divided) are those of all agents' children and of the listener together. The servers are those
+of `--npm DIR`, which npm has installed (see `PACKAGES`), and node starts them; `--npx` starts them as most
+people do, with two more processes each. `--local` takes servers in Python that need no registry.
 
 `--first-listing` lets setup add many servers, one of which takes long to start, and times a first session.
 """
@@ -35,7 +36,6 @@ from listener import SERVER, Product
 
 ANSWER_SECONDS = 120
 SETUP_SECONDS = 300
-SETTLE_SECONDS = 3.0
 NPM_CACHE = "npm_config_cache"
 THOUGHT = {"thought": "x", "thoughtNumber": 1, "totalThoughts": 1, "nextThoughtNeeded": False}
 REAL = {
@@ -45,8 +45,15 @@ REAL = {
     "sequential-thinking": ("sequentialthinking", THOUGHT),
     "context7": ("resolve-library-id", {"query": "x", "libraryName": "x"}),
 }
-"""Servers that setup offers, all from npm, and a call of each. The last one goes to the network, and may
+"""Servers from npm, and a call of each. The last one goes to the network, and may
 fail."""
+PACKAGES = {
+    "filesystem": "@modelcontextprotocol/server-filesystem",
+    "memory": "@modelcontextprotocol/server-memory",
+    "everything": "@modelcontextprotocol/server-everything",
+    "sequential-thinking": "@modelcontextprotocol/server-sequential-thinking",
+    "context7": "@upstash/context7-mcp",
+}
 
 Figures = dict[str, float]
 
@@ -141,10 +148,23 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
-def set_up(command: list[str], home: Path, *words: str) -> dict[str, Any]:
-    """The servers as setup leaves them, by name."""
+def npx(package: str) -> dict[str, Any]:
+    """The entry of a server as most people have it."""
+    return {"command": "npx", "args": ["-y", package]}
+
+
+def installed(folder: Path, package: str) -> dict[str, Any]:
+    """The entry of a server that npm has installed there."""
+    place = folder.absolute() / "node_modules" / package
+    programs = json.loads((place / "package.json").read_text("utf-8"))["bin"]
+    script = programs if isinstance(programs, str) else next(iter(programs.values()))
+    return {"command": "node", "args": [str(place / script)]}
+
+
+def set_up(command: list[str], home: Path, entries: dict[str, Any], *words: str) -> dict[str, Any]:
+    """The servers of Claude Code as setup leaves them, by name."""
     line = [*command, "setup", "--yes", "--json", "--clients", "claude", "--no-project", *words]
-    (home / ".claude.json").write_text("{}", "utf-8")
+    (home / ".claude.json").write_text(json.dumps({"mcpServers": entries}), "utf-8")
     env = environment(home)
     done = subprocess.run(line, env=env, cwd=home, capture_output=True, timeout=SETUP_SECONDS, check=False)
     if done.returncode:
@@ -165,9 +185,9 @@ def repositories(folder: Path, number: int) -> list[Path]:
     return found
 
 
-async def held(roots: list[psutil.Process]) -> Figures:
+async def held(roots: list[psutil.Process], settle: float) -> Figures:
     """What these processes and all below them hold, once they are quiet."""
-    await asyncio.sleep(SETTLE_SECONDS)
+    await asyncio.sleep(settle)
     family = {p.pid: p for root in roots for p in [root, *root.children(recursive=True)]}
     return {"processes": len(family), "mb": sum(map(_proportional, family.values())) / 2**20}
 
@@ -180,7 +200,7 @@ def _proportional(process: psutil.Process) -> int:
 
 
 async def direct(
-    servers: dict[str, Any], calls: dict[str, Any], places: list[Path], env: Mapping[str, str]
+    servers: dict[str, Any], calls: dict[str, Any], places: list[Path], env: Mapping[str, str], settle: float
 ) -> Figures:
     """Every agent starts every server itself."""
     async with contextlib.AsyncExitStack() as stack:
@@ -193,11 +213,11 @@ async def direct(
                 await agent.tools()
                 tool, arguments = calls[name]
                 await agent.request("tools/call", {"name": tool, "arguments": arguments})
-        return await held(roots)
+        return await held(roots, settle)
 
 
 async def behind(
-    product: Product, servers: dict[str, Any], calls: dict[str, Any], places: list[Path]
+    product: Product, servers: dict[str, Any], calls: dict[str, Any], places: list[Path], settle: float
 ) -> Figures:
     """Every agent has a bridge to one listener."""
     product.env = environment(product.folder)
@@ -215,7 +235,7 @@ async def behind(
                 answer = await agent.request("tools/call", params)
                 if "result" not in answer:
                     raise RuntimeError(f"{name}: {answer}")
-        return await held(roots)
+        return await held(roots, settle)
 
 
 async def _until_listed(agent: Agent, servers: dict[str, Any]) -> None:
@@ -234,6 +254,12 @@ def local_servers(number: int) -> dict[str, Any]:
 
 async def agents(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     places = repositories(folder, options.agents)
+    if not options.local:
+        entries: dict[str, Any] = {
+            name: npx(package) if options.npx else installed(options.npm, package)
+            for name, package in PACKAGES.items()
+        }
+        entries["filesystem"]["args"].append(str(folder / "work"))
     products = {"callmux": Product(shlex.split(options.callmux), folder / "ours")}
     ours = products["callmux"]
     if options.local:
@@ -242,9 +268,8 @@ async def agents(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         calls: dict[str, Any] = dict.fromkeys(plain, ("get_item", {"id": 1}))
     else:
         calls = REAL
-        add = [f"--add={name}" + (f"={folder / 'work'}" if name == "filesystem" else "") for name in REAL]
-        left = set_up(ours.command, ours.folder, "--listener", "http://127.0.0.1:4860/mcp", *add)
-        plain = {name: {"command": e["command"], "args": e["args"]} for name, e in left.items()}
+        plain = entries
+        left = set_up(ours.command, ours.folder, entries, "--listener", "http://127.0.0.1:4860/mcp")
     cases = ["direct", "callmux", "callmux, as before"]
     if options.against:
         products["other"] = Product(shlex.split(options.against), folder / "other")
@@ -253,18 +278,22 @@ async def agents(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     for n in range(options.rounds):
         for case in cases if n % 2 == 0 else reversed(cases):
             if case == "direct":
-                found = await direct(plain, calls, places, environment(ours.folder))
+                found = await direct(plain, calls, places, environment(ours.folder), options.settle)
             else:
                 servers = left if case == "callmux" else plain
-                found = await behind(products[case.partition(",")[0]], servers, calls, places)
+                found = await behind(products[case.partition(",")[0]], servers, calls, places, options.settle)
             rounds[case].append(found)
-    shown = {case: {key: median(f[key] for f in of) for key in of[0]} for case, of in rounds.items()}
+            print(
+                f"  round {n + 1}, {case}: {found['processes']:.0f} processes, {found['mb']:.0f} MB",
+                flush=True,
+            )
+    medians = {case: {key: median(f[key] for f in of) for key in of[0]} for case, of in rounds.items()}
     modes = {name: entry.get("cwdMode") for name, entry in left.items()}
     print(f"{options.agents} agents in {options.agents} repositories; setup left {modes}")
     print(f"{'':24}{'processes':>12}{'MB':>8}")
-    for case, figures in shown.items():
+    for case, figures in medians.items():
         print(f"{case:24}{figures['processes']:>12,.0f}{figures['mb']:>8,.0f}")
-    return {"agents": shown, "cwdMode": modes}
+    return {"agents": medians, "cwdMode": modes}
 
 
 async def first_listing(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -273,29 +302,33 @@ async def first_listing(options: argparse.Namespace, folder: Path) -> dict[str, 
     home.mkdir()
     (place,) = repositories(folder, 1)
     command = shlex.split(options.callmux)
-    words = []
+    entries: dict[str, Any] = {}
     for n in range(options.servers):
-        line = shlex.join([sys.executable, str(SERVER), "--tools", "10", "--first", f"first_{n}"])
+        words = [sys.executable, str(SERVER), "--tools", "10", "--first", f"first_{n}"]
         if n == 0:
-            line = shlex.join(["/bin/sh", "-c", f"sleep {options.slow}; exec {line}"])
-        words.append(f"--server=s{n}={line}")
+            words = ["/bin/sh", "-c", f"sleep {options.slow}; exec {shlex.join(words)}"]
+        entries[f"s{n}"] = {"command": words[0], "args": words[1:]}
     began = time.perf_counter()
-    set_up(command, home, *words)
+    set_up(command, home, entries)
     took = time.perf_counter() - began
     wanted = {f"s{n}__first_{n}" for n in range(options.servers)}
-    times = []
+    times, after = [], []
     missing = 0
     for _ in range(options.rounds):
         began = time.perf_counter()
         async with Agent(command, place, environment(home)) as agent:
+            greeted = time.perf_counter()
             missing = max(missing, len(wanted - set(await agent.tools())))
             times.append(time.perf_counter() - began)
+            after.append(time.perf_counter() - greeted)
     print(
         f"{options.servers} servers, one of which takes {options.slow:g} s to start; setup took {took:.0f} s"
     )
     shown = ", ".join(f"{t * 1000:.0f}" for t in times)
     print(f"start to the first tools/list: {shown} ms, {missing} servers missing")
-    return {"first_listing_ms": [t * 1000 for t in times], "missing": missing, "setup_s": took}
+    print(f"of that, behind the greeting: {', '.join(f'{t * 1000:.0f}' for t in after)} ms")
+    found = {"first_listing_ms": [t * 1000 for t in times], "list_ms": [t * 1000 for t in after]}
+    return {**found, "missing": missing, "setup_s": took}
 
 
 def main() -> None:
@@ -306,6 +339,11 @@ def main() -> None:
     parser.add_argument("--against", help="a second product, such as callmux (npm)")
     parser.add_argument("--agents", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--settle", type=float, default=3.0, help="seconds between the last call and the look"
+    )
+    parser.add_argument("--npm", type=Path, default=Path(".cache/five"), help="where npm has installed them")
+    parser.add_argument("--npx", action="store_true", help="npx starts them")
     parser.add_argument("--local", action="store_true", help="servers in Python, without a registry")
     parser.add_argument("--first-listing", action="store_true")
     parser.add_argument("--servers", type=int, default=15)

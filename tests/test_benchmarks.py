@@ -122,3 +122,22 @@ def test_the_benchmark_of_history_reports_every_figure(tmp_path: Path) -> None:
     assert list(figures) == ["history, way", "store, way", "store, writer", "both, way", "both, writer"]
     assert all(list(row) == ["200"] for row in figures.values())
     assert figures["store, writer"]["200"] > 0
+
+
+def test_the_benchmark_of_directories_counts_processes_of_every_way(tmp_path: Path) -> None:
+    script, out = STDIO.with_name("directories.py"), tmp_path / "figures.json"
+    options = ["--local", "--agents", "2", "--rounds", "1", "--settle", "0.1", "--json", str(out)]
+    subprocess.run([sys.executable, str(script), *options], check=True, timeout=150)
+    found = json.loads(out.read_text("utf-8"))["agents"]
+    assert list(found) == ["direct", "callmux", "callmux, as before"]
+    direct, ours, before = (figures["processes"] for figures in found.values())
+    # Five servers, two bridges, the listener and the guardian; beside two times five, and three times five.
+    assert direct == 10
+    assert ours <= 9 < before
+
+
+def test_the_benchmark_of_the_first_listing_finds_every_server(tmp_path: Path) -> None:
+    script, out = STDIO.with_name("directories.py"), tmp_path / "figures.json"
+    options = ["--first-listing", "--servers", "2", "--slow", "0.5", "--rounds", "1", "--json", str(out)]
+    subprocess.run([sys.executable, str(script), *options], check=True, timeout=150)
+    assert json.loads(out.read_text("utf-8"))["missing"] == 0

@@ -15,6 +15,7 @@ from callmux.cli import server, server_edit
 from callmux.cli.grammar.server import COMMANDS
 from callmux.cli.parsing import read
 from callmux.errors import ConfigError, ConfigMissing, UsageError
+from callmux.setup.processes import CwdChoice
 
 HAND_WRITTEN = """\
 {
@@ -330,3 +331,43 @@ def test_an_address_or_an_entry_may_stand_behind_the_name(config: Path) -> None:
         run(config, "add", "n", '{"args": ["1"]}')
     with pytest.raises(UsageError, match="callmux server add f -- python -m mod"):
         run(config, "add", "f", "python", "-m", "mod")
+
+
+def test_a_well_known_server_gets_the_processes_that_it_needs(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a terminal, too; what the command line says itself counts."""
+    memory = ("npx", "-y", "@modelcontextprotocol/server-memory")
+    assert run(config, "add", "m", "--", *memory) == 0
+    assert servers(config)["m"] == {"command": "npx", "args": list(memory[1:]), "cwdMode": "global"}
+    assert 'one process for all directories ("cwdMode": "global")' in capsys.readouterr().err
+    assert run(config, "add", "s", "--cwd-mode", "session", "--", *memory) == 0
+    assert servers(config)["s"]["cwdMode"] == "session"
+    assert capsys.readouterr().err == ""
+    assert run(config, "add", "m", "--", *memory) == 0, "the same once more"
+    assert servers(config)["m"]["cwdMode"] == "global"
+
+
+def test_a_server_that_nobody_knows_stays_as_it_was_and_the_flag_is_named(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(config, "add", "o", "--json", "--", "odd") == 0
+    out, err = capsys.readouterr()
+    assert servers(config)["o"] == {"command": "odd"}
+    assert json.loads(out)["server"] == {"name": "o", "command": "odd"}
+    assert "--cwd-mode global gives one for all" in err
+
+
+def test_somebody_may_say_whether_the_directory_matters(config: Path) -> None:
+    asked: list[str] = []
+
+    async def decide(name: str, entry: object, base_dir: Path, found: CwdChoice) -> CwdChoice:
+        asked.append(name)
+        assert base_dir == config.parent
+        return CwdChoice("session", "you said so")
+
+    words = ["add", "o", "--", "odd"]
+    for _ in range(2):
+        assert server_edit.add(read(COMMANDS[0], words), str(config), decide=decide) == 0
+        assert servers(config)["o"]["cwdMode"] == "session"
+    assert asked == ["o"], "the second time it is known"

@@ -377,3 +377,46 @@ def test_a_new_configuration_names_the_schema_beside_it_and_an_old_one_stays(
     run("--yes", "--move", "git")
     assert "$schema" not in json.loads((folder / "config.json").read_text())
     assert not folder.joinpath("config.schema.json").exists()
+
+
+def test_each_server_gets_the_processes_that_it_needs_and_the_reason_is_told(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody knows `git` and `time` here: what they were started with is no package."""
+    added = ("--add", "memory", "--add", f"filesystem={home}", "--add", "sequential-thinking")
+    assert run("--yes", *added) == 0
+    out = capsys.readouterr().out
+    servers = json.loads((home / ".config" / "callmux" / "config.json").read_text())["servers"]
+    assert {name: entry.get("cwdMode") for name, entry in servers.items()} == {
+        "git": None,
+        "time": None,
+        "memory": "global",
+        "filesystem": "session",
+        "sequential-thinking": "global",
+    }
+    assert "  memory               one for all directories: what it lists and answers is the same" in out
+    assert "  filesystem           one for each directory: it asks its client for MCP roots" in out
+    assert "If it does not matter: callmux server set git --cwd-mode global" in out
+    assert "Nothing is kept between calls by memory, filesystem: --idle-stop 600" in out
+    before = files(home)
+    assert run("--yes", *added) == 0
+    assert files(home) == before
+
+
+def test_servers_that_keep_nothing_can_be_stopped_when_they_are_not_used(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    added = ("--add", "memory", "--add", "sequential-thinking")
+    assert run("--yes", "--json", "--move", "none", "--idle-stop", "300", *added) == 0
+    assert json.loads(capsys.readouterr().out)["processes"] == [
+        {
+            "name": name,
+            "cwdMode": "global",
+            "reason": "what it lists and answers is the same in every directory",
+        }
+        for name in ("memory", "sequential-thinking")
+    ]
+    servers = json.loads((home / ".config" / "callmux" / "config.json").read_text())["servers"]
+    stopped = {"start": "lazy", "idleStopSeconds": 300}
+    assert stopped.items() <= servers["memory"].items()
+    assert not stopped.keys() & servers["sequential-thinking"].keys()

@@ -15,7 +15,7 @@ from typing import Any
 
 from .harness import python_server
 
-ENTER, SPACE, CTRL_C = b"\r", b" ", b"\x03"
+ENTER, SPACE, DOWN, CTRL_C = b"\r", b" ", b"\x1b[B", b"\x03"
 
 
 class Terminal:
@@ -70,15 +70,21 @@ def test_all_tools_are_no_whitelist(tmp_path: Path) -> None:
     with add(tmp_path) as terminal:
         terminal.until(b"Which tools do agents get?")
         terminal.press(ENTER)
+        terminal.until(b"depend on the directory")
+        terminal.press(ENTER)
         assert terminal.code() == 0
     assert "tools" not in servers(tmp_path)["l"]
+    assert servers(tmp_path)["l"]["cwdMode"] == "global"
 
 
 def test_some_tools_are_a_whitelist(tmp_path: Path) -> None:
     with add(tmp_path) as terminal:
         terminal.until(b"Which tools do agents get?")
         terminal.press(SPACE, ENTER)
+        terminal.until(b"depend on the directory")
+        terminal.press(DOWN, ENTER)
         assert terminal.code() == 0
+    assert servers(tmp_path)["l"]["cwdMode"] == "session"
     entry = servers(tmp_path)["l"]
     assert entry["tools"] == sorted(entry["tools"])
     assert entry["tools"]

@@ -158,6 +158,8 @@ def test_from_servers_in_three_files_to_a_working_call_and_back(home: Path, tmp_
         screen.answer("Add a server of your own", b"n")
         screen.answer("No answer from gone", ENTER)
         screen.answer("Choose single tools", b"n")
+        screen.answer("Which of these answer the same", ENTER)
+        screen.answer("What do agents see", DOWN + ENTER)
         screen.answer("are not kept, unless", ENTER)
         screen.answer("List only the callmux", b"n")
         screen.answer("How are the servers run", ENTER)
@@ -208,6 +210,8 @@ def test_ctrl_c_changes_nothing(question: str, home: Path) -> None:
         "Add a server of your own": b"n",
         "No answer from gone": ENTER,
         "Choose single tools": b"n",
+        "Which of these answer the same": ENTER,
+        "What do agents see": DOWN + ENTER,
         "are not kept, unless": ENTER,
         "List only the callmux": b"n",
         "How are the servers run": ENTER,

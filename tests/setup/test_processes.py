@@ -94,9 +94,9 @@ def test_people_are_told_why_and_how_to_change_it() -> None:
     assert lines == [
         "  time                 one for all directories: the same everywhere",
         "  git                  one for each directory: it works there",
-        f"  odd                  one for each directory: {UNKNOWN}. If it does not: "
+        f"  odd                  one for each directory: {UNKNOWN}. If it does not matter: "
         "callmux server set odd --cwd-mode global",
-        f"  new                  one for all directories: {UNCHANGED}. If they do change: "
+        f"  new                  one for all directories: {UNCHANGED}. If it matters all the same: "
         "callmux server set new --cwd-mode session",
     ]
     assert stop_lines([], 60) == []

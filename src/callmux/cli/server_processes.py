@@ -81,15 +81,14 @@ async def ask_about(
     from callmux.cli.tool_choice import filled_in
 
     expanded = filled_in(name, server, base_dir)
-    if isinstance(expanded, StdioServer) and expanded.problem is None:
-        print(
-            f"Starting {name} in two empty directories to see whether that matters...",
-            file=sys.stderr,
-            flush=True,
-        )
-        compared = await compare(name, expanded, seconds=SECONDS, base_dir=base_dir)
-        entry = Entry(command=expanded.command, args=expanded.args, env=expanded.env)
-        found = decision(entry, compared) or found
+    if not isinstance(expanded, StdioServer) or expanded.problem is not None:
+        return found
+    print(f"Starting {name} in two empty directories, to compare...", file=sys.stderr, flush=True)
+    compared = await compare(name, expanded, seconds=SECONDS, base_dir=base_dir)
+    if compared.problem is not None:
+        return found
+    entry = Entry(command=expanded.command, args=expanded.args, env=expanded.env)
+    found = decision(entry, compared) or found
     if not found.guessed:
         return found
     mode = await ask(name, found)

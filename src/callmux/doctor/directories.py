@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 Try: TypeAlias = Callable[[str, StdioServer], Awaitable["Compared"]]
 """Tries one server in two directories."""
 
-UNCHANGED = (
-    "in two empty directories it listed and answered the same, and it speaks of nothing that stands in one"
-)
+UNCHANGED = "it is the same in two empty directories, and it speaks of no files or projects"
 
 
 def open_directories(config: Config) -> list[str]:

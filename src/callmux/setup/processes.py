@@ -19,10 +19,8 @@ from callmux.clients.entry import Entry
 IDLE_STOP_SECONDS = 600
 """How long a server that keeps nothing goes on unused, where somebody wants it stopped at all."""
 ROOTS = "it asks its client for MCP roots"
-UNKNOWN = "callmux does not know whether what it answers depends on the directory"
-UNCHANGED = (
-    "nothing that it lists or answers changed with the directory, and it speaks of nothing that stands in one"
-)
+UNKNOWN = "callmux does not know whether its directory matters"
+UNCHANGED = "the same in two empty directories, and it speaks of no files or projects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +100,9 @@ def process_lines(decisions: Mapping[str, CwdChoice]) -> list[str]:
         many = "one for all directories" if found.mode == "global" else "one for each directory"
         line = f"  {name:<20} {many}: {found.reason}"
         if found.mode is None:
-            line += f". If it does not: callmux server set {name} --cwd-mode global"
+            line += f". If it does not matter: callmux server set {name} --cwd-mode global"
         elif found.guessed:
-            line += f". If they do change: callmux server set {name} --cwd-mode session"
+            line += f". If it matters all the same: callmux server set {name} --cwd-mode session"
         lines.append(line)
     return lines
 
