@@ -144,6 +144,8 @@ def test_base64_is_left_out_wherever_it_stands_and_nothing_else() -> None:
     untouched = b'{"a": [1, 2.10], "data": "' + b"A" * 200 + b'"}'
     assert without_base64(untouched, LIMITS) is untouched
     assert without_base64(b'"mimeType"', LIMITS) == b'"mimeType"'
+    plain_blob = {"resource": {"uri": "a://b", "blob": "B" * 200}}
+    assert "base64" in json.loads(without_base64(raw(plain_blob), LIMITS))["resource"]["blob"]
     small = {"mimeType": "image/png", "data": "A"}
     assert without_base64(raw(small), LIMITS) == raw(small)
     deep: Any = picture

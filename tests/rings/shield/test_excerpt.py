@@ -337,6 +337,25 @@ def test_pictures_go_out_whole_and_do_not_count() -> None:
     assert json.loads(found.raw)["content"][1] == picture
 
 
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "audio", "mimeType": "audio/wav", "data": "B" * 100_000},
+        {"type": "resource", "resource": {"uri": "a://b", "blob": "C" * 100_000}},
+        {"type": "resource", "resource": {"uri": "a://b", "blob": "C" * 100_000, "_meta": {"text": "x"}}},
+    ],
+)
+def test_bytes_are_never_cut(item: dict[str, Any]) -> None:
+    for others in (text("x" * 90_000), text("x" * 90_000, "y" * 90_000)):
+        found = reply_to(raw_of({"content": [item, *others]}))
+        assert found is not None
+        assert item in json.loads(found.raw)["content"]
+    inside = reply_to(raw_of(several({"content": [item]}, "x" * 90_000)), several=True)
+    assert inside is not None
+    assert "BBB" not in inside.raw.decode()
+    assert "CCC" not in inside.raw.decode()
+
+
 def test_an_embedded_text_is_cut_in_its_place_and_goes_on() -> None:
     page = {"type": "resource", "resource": {"uri": "a://b", "text": BLOCK * 3000}}
     for items in ([page], [*text("about it"), page]):

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from callmux.rings.shield.reading import read, text_in
+from callmux.rings.shield.reading import embeds_text, read, text_in
 
 
 def result(**members: Any) -> bytes:
@@ -71,3 +71,9 @@ def test_the_text_of_an_item() -> None:
     assert text_in(Raw(b'{"type":"text","text":"a"}')) == "a"
     for other in (b'{"type":"image","data":""}', b'{"type":"text"}', b"7"):
         assert text_in(Raw(other)) is None
+
+
+def test_a_text_that_is_embedded() -> None:
+    assert embeds_text(Raw(b'{"type":"resource","resource":{"uri":"a://b","text":"a"}}'))
+    for other in (b'{"type":"resource","resource":{"uri":"text","blob":"text"}}', b'{"text":"a"}', b"7"):
+        assert not embeds_text(Raw(other))

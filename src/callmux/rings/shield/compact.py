@@ -164,15 +164,15 @@ def _cut_object(members: dict[str, Raw], limits: Limits, budget: int, depth: int
 
 def media_note(members: dict[str, Raw], key: str, raw: bytes, limits: Limits) -> bytes | None:
     """Half a picture is no picture: base64 is left out as a whole or not at all."""
-    is_media = key in ("data", "blob") and "mimeType" in members and raw[:1] == b'"'
-    if not is_media or len(raw) <= limits.string_chars:
+    is_media = (key in ("data", "blob") and "mimeType" in members) or (key == "blob" and "uri" in members)
+    if not is_media or raw[:1] != b'"' or len(raw) <= limits.string_chars:
         return None
     return _encode(f"[...TRUNCATED: {len(raw) - 2} chars of base64]")
 
 
 def without_base64(raw: bytes, limits: Limits, depth: int = 0) -> bytes:
     """JSON like `raw` in which base64 that is longer than a string may be is left out; all else as it is."""
-    if b'"mimeType"' not in raw or depth > DEEPEST:
+    if (b'"mimeType"' not in raw and b'"blob"' not in raw) or depth > DEEPEST:
         return raw
     if raw[:1] == b"[":
         return _encode([Raw(without_base64(bytes(item), limits, depth + 1)) for item in _ITEMS.decode(raw)])

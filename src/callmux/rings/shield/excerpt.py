@@ -17,7 +17,7 @@ from callmux.protocol.shapes import Result
 from callmux.rings.shield.beginning import Beginning, Cut, begin, whole_lines
 from callmux.rings.shield.compact import Limits, clip_text
 from callmux.rings.shield.conforming import NOTE, allows
-from callmux.rings.shield.reading import Reading, text_in
+from callmux.rings.shield.reading import Reading, embeds_text, text_in
 from callmux.rings.shield.shortening import LEAST_PREVIEW, META_KEY, TOOL, Shortening, ShortReply
 from callmux.stores.results import Remainder
 
@@ -178,7 +178,7 @@ class _Excerpt:
         for n, item in enumerate(items):
             raw = bytes(item)
             text = text_in(item)
-            if text is None and b'"text"' not in raw:
+            if text is None and not embeds_text(item):
                 shown.append(raw)
             elif not ended:
                 part = self._value(raw, ("content", str(n)))
@@ -198,8 +198,8 @@ class _Excerpt:
         shown: list[bytes] = []
         cuts: tuple[Cut, ...] = ()
         for n, other in zip(self._result.other_places, self._result.others, strict=True):
-            is_long = self._result.long_texts and b'"text"' in other
-            part = self._value(other, ("content", str(n))) if is_long else Beginning(other)
+            is_text = embeds_text(Raw(other))
+            part = self._value(other, ("content", str(n))) if is_text else Beginning(other)
             shown.append(part.shown)
             cuts += part.cuts
         return shown, cuts

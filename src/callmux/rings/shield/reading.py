@@ -124,6 +124,12 @@ def text_in(item: Raw) -> str | None:
     return shape.text if shape.type == "text" and isinstance(shape.text, str) else None
 
 
+def embeds_text(item: Raw) -> bool:
+    """Whether an item is an embedded resource that is a text."""
+    resource = _shape(item).resource
+    return isinstance(resource, _Resource) and isinstance(resource.text, str)
+
+
 def _shape(item: Raw) -> _Item:
     try:
         return _ITEM.decode(item)
