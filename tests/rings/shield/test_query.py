@@ -92,6 +92,30 @@ def test_a_page_without_a_limit_of_its_own_takes_what_its_bytes_allow() -> None:
     assert found["nextOffset"] == 17 + found["count"]
 
 
+def test_an_item_that_is_more_than_a_page_is_read_in_parts() -> None:
+    rows = [1, {"log": "line\n" * 9000, "n": 2, "list": ["x" * 90] * 500}, 3]
+    document = Document(text_result(json.dumps({"rows": rows})))
+    places = [Remainder("rows", 1)]
+    found = json.loads(msgspec.json.encode(document.page(going_on(Query(), places), 8000)))
+    assert (found["count"], found["hasMore"], found["data"][0]["n"], found["data"][1]) == (2, False, 2, 3)
+    item = found["data"][0]
+    assert [(cut["path"], cut["shown"]) for cut in found["more"]] == [
+        ("rows.1.log", len(item["log"])),
+        ("rows.1.list", len(item["list"])),
+    ]
+    for cut in found["more"]:
+        key, offset = cut["path"].rpartition(".")[2], cut["shown"]
+        while offset < cut["total"]:
+            asked = going_on(Query(path=cut["path"], offset=offset), places)
+            page = json.loads(msgspec.json.encode(document.page(asked, 8000)))
+            item[key] += page["data"]
+            offset += page["count"]
+    assert item == rows[1]
+    found = document.page(going_on(Query(path="rows", search="line"), places), 8000)
+    assert "more" not in found
+    assert "clipped" in found["hint"]
+
+
 def test_reading_on_leaves_base64_out_which_a_path_still_gives() -> None:
     rows = [{"content": [{"type": "image", "mimeType": "image/png", "data": "A" * 5000}], "n": 7}] * 3
     raw = text_result(json.dumps(rows))

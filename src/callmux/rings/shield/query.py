@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.rings.shield import paths
-from callmux.rings.shield.beginning import whole_lines
+from callmux.rings.shield.beginning import Cut, begin, whole_lines
 from callmux.rings.shield.compact import TRUNCATED, Limits, cut, fitting, without_base64
 from callmux.rings.shield.reading import read
 from callmux.rings.shield.shape import CHARS_PER_ITEM, DEFAULT_LIMIT, type_of
@@ -23,6 +23,7 @@ AS_MANY_AS_FIT = 2**40
 """The limit of a page that is bounded by its bytes alone."""
 NO_BASE64 = Limits(1000, 1000, 1000)
 """How much base64 may stand in a page that goes on."""
+ONLY_BYTES = Limits(2**40, 2**40, 2**40)
 
 _ITEMS = msgspec.json.Decoder(list[Raw])
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
@@ -130,6 +131,7 @@ class Document:
         shown: list[Raw] = []
         left = budget
         clipped = False
+        more: Sequence[Cut] = ()
         offset = query.offset or 0
         limit = DEFAULT_LIMIT if query.limit is None else query.limit
         for item in items[offset : offset + limit]:
@@ -140,11 +142,15 @@ class Document:
             if len(raw) > left:
                 if shown:
                     break
-                raw, clipped = _clipped(raw, left), True
+                if limit == AS_MANY_AS_FIT and not (query.search or query.fields):
+                    begun = begin(raw, ONLY_BYTES, left, (*paths.split(query.path), str(offset)))
+                    raw, more = begun.shown, begun.cuts
+                else:
+                    raw, clipped = _clipped(raw, left), True
             shown.append(Raw(raw))
             left -= len(raw) + 1
         page = _page("array", len(items), offset, len(shown), shown)
-        return page | _advice(clipped)
+        return page | _advice(clipped) | _parts(more)
 
 
 def follow(raw: bytes, keys: list[str]) -> bytes | None:
@@ -181,6 +187,14 @@ def _page(kind: str, total: int, offset: int, count: int, data: Any) -> dict[str
 
 def _advice(clipped: bool) -> dict[str, Any]:
     return {"hint": f"clipped where {TRUNCATED} or TRUNCATED stands: use path or fields"} if clipped else {}
+
+
+def _parts(cuts: Sequence[Cut]) -> dict[str, Any]:
+    """Where an item goes on of which a page has only the beginning."""
+    if not cuts:
+        return {}
+    more = [{"path": cut.path, "shown": cut.shown, "total": cut.total} for cut in cuts]
+    return {"hint": "more than a page: path and offset of each of more go on", "more": more}
 
 
 def _clipped(raw: bytes, budget: int) -> bytes:
