@@ -82,6 +82,25 @@ def test_words_of_the_server_and_of_parameters_count(bench: Bench) -> None:
     assert bench.payload(SEARCH, {"query": "labels"})["results"][0]["name"] == "create_issue"
 
 
+def test_how_a_long_name_is_cut_says_nothing_about_a_tool(bench: Bench) -> None:
+    long = "_of_every_quarter_and_of_every_year_that_the_company_has_seen"
+    bench.serve(charts=[tool(f"report_{n}{long}", "Make a report of a chart.") for n in range(4)], office=[])
+    results = bench.payload(SEARCH, {"query": "make a report"})["results"]
+    assert not any(result["tool"].endswith(result["name"]) for result in results)
+    assert len({result["score"] for result in results}) == 1
+    assert [result["name"][:8] for result in results] == ["report_0", "report_1", "report_2", "report_3"]
+
+
+def test_the_same_tools_in_another_order_give_the_same_bytes(bench: Bench) -> None:
+    gh = [tool("create_issue", "Create an issue."), tool("get_issue", "Read an issue.")]
+    lin = [tool("create_ticket", "Create an issue ticket."), tool("list_teams", "All teams.")]
+    arguments = {"query": "create an issue"}
+    bench.serve(gh=gh, lin=lin)
+    answer = asyncio.run(bench.arun(SEARCH, arguments)).raw
+    bench.serve(lin=lin[::-1], gh=gh[::-1])
+    assert asyncio.run(bench.arun(SEARCH, arguments)).raw == answer
+
+
 def test_plural_and_singular_are_one(bench: Bench) -> None:
     """W27."""
     assert bench.payload(SEARCH, {"query": "files"})["results"][0]["name"] == "get_file"

@@ -203,10 +203,12 @@ def _document(entry: CatalogueEntry) -> Document:
         names, descriptions = sorted(about), [about[name].description for name in sorted(about)]
     except msgspec.MsgspecError:
         names, descriptions = input_fields(entry), []
+    # The same for all tools of a server, also where a long name had to be cut.
+    prefix = entry.emitted.removesuffix(tool.name) if entry.emitted.endswith(tool.name) else ""
     return {
         "name": tool.name,
         "title": tool.title or "",
-        "server": f"{entry.server} {entry.emitted.removesuffix(tool.name)}",
+        "server": f"{entry.server} {prefix}",
         "description": tool.description or "",
         "parameters": " ".join(names),
         "parameter descriptions": " ".join(descriptions),
