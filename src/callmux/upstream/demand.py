@@ -122,9 +122,10 @@ class ServerDemand:
             self._timer = loop.call_later(seconds / LOOKS, self._look)
 
     def stop(self) -> None:
-        """Somebody wants it down: connections end once their calls are done, and the next call starts it."""
+        """Somebody wants it down: connections end once their calls are done, one that is being opened at
+        once, and the next call starts it."""
         self._lanes.drop_all()
-        if not (self._main.is_fresh or self._main.is_opening):
+        if not self._main.is_fresh:
             self._main.sleep()
 
     def spare(self) -> list[Spare]:

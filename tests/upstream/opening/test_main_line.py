@@ -106,6 +106,38 @@ async def test_a_restart_takes_the_place_of_an_attempt_under_way_and_its_callers
     await plant.server.close()
 
 
+async def test_a_server_that_is_stopped_while_it_starts_is_given_up_until_the_next_call() -> None:
+    stuck = FakeLink()
+    stuck.opening = asyncio.Event().wait()
+    plant = Plant(stuck, FakeLink())
+    waiting = asyncio.ensure_future(plant.acquire())
+    await settle()
+    plant.server.demand.stop()
+    assert plant.state() == State.SLEEPING
+    with pytest.raises(UpstreamUnavailable):
+        await waiting
+    assert stuck.closed == 1
+    assert (await plant.acquire()).live
+    assert plant.state() == State.CONNECTED
+    await plant.server.close()
+
+
+async def test_the_next_start_waits_until_one_that_was_given_up_has_ended() -> None:
+    stuck, may_end = FakeLink(), asyncio.Event()
+    stuck.opening, stuck.closing = asyncio.Event().wait(), may_end.wait
+    plant = Plant(stuck, FakeLink())
+    first = asyncio.ensure_future(plant.acquire())
+    await settle()
+    plant.server.demand.stop()
+    second = asyncio.ensure_future(plant.acquire())
+    await later(1)
+    assert plant.made == [stuck]
+    may_end.set()
+    assert (await second).live
+    assert await first is await second
+    await plant.server.close()
+
+
 async def test_a_second_restart_overtakes_the_first() -> None:
     plant = await Plant(FakeLink(), FakeLink()).up()
     await asyncio.gather(plant.server.restart(), plant.server.restart())

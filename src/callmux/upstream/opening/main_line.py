@@ -161,12 +161,19 @@ class MainLine:
             self._starts.hurry(self._start)
 
     def sleep(self) -> None:
-        """Ends the connection, if there is one: nobody needs it. The next who does opens it again."""
-        old, self.connection = self.connection, None
-        self._next.cancel()
+        """Ends the connection, or the attempt to open one; the next who needs it opens it again."""
+        self._end()
         self.asleep = True
         self.health.sleeps()
         self._settled.set()
+
+    def _end(self) -> None:
+        old, self.connection = self.connection, None
+        attempt, self._attempt = self._attempt, None
+        self._next.cancel()
+        if attempt is not None:
+            attempt.cancel()
+            self._ending = attempt
         if old is not None:
             self._ending = self._tasks.spawn(old.close_when_drained())
 
@@ -258,14 +265,9 @@ class MainLine:
         finish where they are."""
         if self._closed:
             return
-        old, self.connection = self.connection, None
-        self._next.cancel()
-        if self._attempt is not None:
-            self._attempt.cancel()
+        self._end()
         self.asleep = False
         self.health.starts_over()
-        if old is not None:
-            self._ending = self._tasks.spawn(old.close_when_drained())
         self._urgency = Urgency.CALL
         self._attempt = self._tasks.spawn(self._replace())
         await self._attempted(None)
