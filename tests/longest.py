@@ -24,6 +24,7 @@ LONGEST = (
     "live/test_attacks.py",
     "test_secrecy.py",
     "live/test_survival.py",
+    "left/test_left.py",
     "live/test_curated_remote.py",
     "live/test_provider.py",
     "live/test_upgrade.py",

@@ -2,9 +2,9 @@
 
 `engine.py STATE run [OPTIONS] IMAGE WORDS...` runs WORDS as the container and stands between it and its own
 stdin and stdout, as the client of a real engine does; killed, it leaves the container. SIGTERM is passed on.
-`ps --quiet --filter label=...`, `stop -t SECONDS NAME` and `rm -f NAME` do what they say. Each command line
-is written to STATE/log. A container is a process in a session of its own without our environment, whose
-parent is gone; STATE/NAME.json says what it is.
+`ps --quiet --filter label=...` prints ids, `stop -t SECONDS NAME` and `rm -f NAME` do what they say. Each
+command line is written to STATE/log. A container is a process in a session of its own without our
+environment, whose parent is gone; STATE/NAME.json says what it is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -36,31 +37,47 @@ def main(state: Path, words: list[str]) -> int:
     if verb == "ps":
         label = words[words.index("--filter") + 1].removeprefix("label=")
         for path in sorted(state.glob("*.json")):
-            if label in facts_of(path)["labels"]:
-                print(path.stem)
+            if (facts := facts_of(path)) is not None and label in facts["labels"]:
+                print(facts["id"])
         return 0
-    names = words[1:] if verb == "rm" else words[2:] if verb == "stop" else words
-    for name in names:
-        path = state / f"{name}.json"
-        if not path.exists():
+    for name in words[1:] if verb == "rm" else words[2:]:
+        found = named(state, name)
+        if found is None:
             print(f"Error response from daemon: No such container: {name}", file=sys.stderr)
             return 1
-        container = facts_of(path)
-        if verb == "stop":
-            end(container, float(words[1]))
-        if verb == "rm" or container["removes"]:
-            path.unlink(missing_ok=True)
+        path, facts = found
+        end(facts, float(words[1]) if verb == "stop" else 0)
+        if verb == "rm" or facts["removes"]:
+            remove(path, facts["id"])
         print(name)
     return 0
 
 
-def facts_of(path: Path) -> dict[str, Any]:
-    """What is known of a container; one that is just being made is waited for."""
+def facts_of(path: Path) -> dict[str, Any] | None:
+    """What is known of a container; one that is just being started is waited for."""
     until = time.monotonic() + 1
-    while not (text := path.read_text()) and time.monotonic() < until:
+    while True:
+        try:
+            facts: dict[str, Any] = json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        if facts["pid"] is not None or time.monotonic() > until:
+            return facts
         time.sleep(LOOK_SECONDS)
-    facts: dict[str, Any] = json.loads(text or '{"labels": [], "removes": false, "pid": null}')
-    return facts
+
+
+def named(state: Path, name: str) -> tuple[Path, dict[str, Any]] | None:
+    """The container of this name or id."""
+    for path in state.glob("*.json"):
+        if (facts := facts_of(path)) is not None and name in (path.stem, facts["id"]):
+            return path, facts
+    return None
+
+
+def remove(path: Path, id: str) -> None:
+    """Removes this very container; its name may be another's by now."""
+    if (facts := facts_of(path)) is not None and facts["id"] == id:
+        path.unlink(missing_ok=True)
 
 
 def run(state: Path, words: list[str]) -> int:
@@ -78,13 +95,16 @@ def run(state: Path, words: list[str]) -> int:
             removes = True
     _, *command = words
     path = state / f"{name}.json"
+    facts = {"id": uuid.uuid4().hex[:12], "labels": labels, "removes": removes, "pid": None}
+    beside = state / f"{facts['id']}.new"
+    beside.write_text(json.dumps(facts))
     try:
         # Whoever comes first has the name.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        os.link(beside, path)
     except FileExistsError:
         print(f"docker: Error response from daemon: Conflict. {name} is in use.", file=sys.stderr)
         return 125
-    told, pid, stdin, stdout = start(command, path, {"labels": labels, "removes": removes})
+    told, pid, stdin, stdout = start(command, path, facts)
     signal.signal(signal.SIGTERM, lambda *_: send(pid, signal.SIGTERM))
     threading.Thread(target=copy, args=(0, stdin), daemon=True).start()
     threading.Thread(target=copy, args=(stdout, 1), daemon=True).start()
@@ -92,8 +112,6 @@ def run(state: Path, words: list[str]) -> int:
     said = b""
     while not said:
         said = os.read(told, 16) or b"137"
-    if removes:
-        path.unlink(missing_ok=True)
     return int(said)
 
 
@@ -126,6 +144,9 @@ def keep(
     if (mark := os.environ.get("CALLMUX_TEST_MARK")) is not None:
         # For the tests, which find everything by it.
         env["CALLMUX_TEST_MARK"] = mark
+    if not path.exists():
+        # It was removed before it was started.
+        os._exit(1)
     if (pid := os.fork()) == 0:
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -136,13 +157,13 @@ def keep(
     # The keeper holds no end of its pipes: it has none of the daemon's client's.
     os.close(into[0])
     os.close(out[1])
-    beside = path.with_suffix(".new")
+    beside = path.with_name(f"{facts['id']}.new")
     beside.write_text(json.dumps({**facts, "pid": pid}))
     beside.replace(path)
     os.write(told[1], str(pid).encode())
     _, status = os.waitpid(pid, 0)
     if facts["removes"]:
-        path.unlink(missing_ok=True)
+        remove(path, facts["id"])
     with contextlib.suppress(BrokenPipeError):
         os.write(tells[1], str(os.waitstatus_to_exitcode(status) % 256).encode())
     os._exit(0)

@@ -14,6 +14,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -166,7 +167,17 @@ def clear(instance: str, record: str, groups: Iterable[int] = ()) -> bool:
                 noted = containers(file)
         except FileNotFoundError:
             noted = []
-    failed = [container for container in noted if stop(container) not in ("", ABSENT)]
+    failed: list[Container] = []
+
+    def end_one(container: Container) -> None:
+        if stop(container) not in ("", ABSENT):
+            failed.append(container)
+
+    threads = [threading.Thread(target=end_one, args=(container,)) for container in noted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     if record and not (left or failed):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(record)
