@@ -45,7 +45,7 @@ EARLY = 0.25
 LAST = frozenset({"callmux", "callmux and guardian", "guardian, then callmux"})
 """After these callmux is gone."""
 SOON = {"initialDelayMs": 20, "maxDelayMs": 200, "jitterRatio": 0}
-SECONDS = 40.0
+SECONDS = 60.0
 """How long anything may take to end, or to be back: a busy machine is slow."""
 LOOK_SECONDS = 0.1
 SESSION_KILLS = 10
