@@ -78,6 +78,7 @@ def test_what_must_be_given_stands_first_and_the_order_of_a_server_does_not_matt
     assert signature("t", tool(required=["a"], properties={"a": {}}), optional=False) == "t(a)"
     assert signature("t", tool()) == "t()"
     assert signature("t", tool(properties=[1], required="a")) == "t()"
+    assert signature("t", tool(required=["a"])) == "t(a:any)"
 
 
 def test_a_long_signature_says_less_of_each_parameter_then_only_names_what_must_be_given() -> None:

@@ -157,11 +157,11 @@ def _of_choices(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) 
 
 
 def _parameters(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> str:
-    properties = schema.get("properties")
-    if not isinstance(properties, dict):
-        return ""
+    declared = schema.get("properties")
+    properties = declared if isinstance(declared, dict) else {}
     required = _names(schema.get("required"))
-    must = [_member(n, short_type(properties[n], root, depth)) for n in sorted(properties) if n in required]
+    # Some servers require what they do not describe.
+    must = [_member(n, short_type(properties.get(n), root, depth)) for n in sorted(required)]
     may = [
         _member(n, short_type(properties[n], root, depth), must=False)
         for n in sorted(properties)

@@ -43,7 +43,7 @@ _DIGITS, _SIGNS, _NEXT_SIGN, _SPACE, _BYTE = 1.06, 1.06, 0.03, 1.1, 0.5
 """Tokens of each: a word and its further parts in camel case; a letter beyond the seventh; a pair of letters
 that is not frequent; a part in capitals; three digits; a run of signs and each beyond the second; white
 space; a byte of another script."""
-_BEFORE = {"": 0.0, " ": 0.0, "_": 0.05, "\\": 1.0}
+_BEFORE = {"": 0.0, " ": 0.0, "_": 0.05, "-": 0.25, "\\": 1.0}
 _SIGN_BEFORE = 0.51
 """Tokens of a sign before a word: in JSON a line's end is written as one, and is no part of the word."""
 
@@ -59,7 +59,7 @@ def estimate(text: str) -> int:
 
 def characters(text: str) -> int:
     """Characters as clients count them that are written in JavaScript."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text) + (0 if text.isascii() else sum(character > "\uffff" for character in text))
 
 
 def _sum(text: str) -> float:

@@ -147,10 +147,11 @@ def fitted(groups: Sequence[Group], room: int) -> list[Passage]:
     """The index in at most so many tokens, about, its legend not counted. Recipes stand first."""
     for group in groups:
         group.step, group.brief = COUNTS, False
-    if sum(group.cost(COUNTS) for group in groups) > room:
+    counted, left_out = _counted(groups, room)
+    if left_out:
         for group in groups:
             group.brief = True
-    counted, left_out = _counted(groups, room)
+        counted, left_out = _counted(groups, room)
     _raise(counted, room - sum(group.cost(COUNTS) for group in counted))
     shown = [group.block() for group in counted if group.step != COUNTS]
     rest = [group.counted for group in counted if group.step == COUNTS]
@@ -187,8 +188,7 @@ def grouped(catalogue: Catalogue, recipes: Mapping[str, Recipe]) -> list[Group]:
             Group(heading, "recipes", len(recipes), lambda step: _recipes(recipes, step), lambda: about)
         )
     for key in _order(catalogue):
-        entries = sorted(catalogue.offered(key), key=lambda entry: entry.emitted)
-        if entries:
+        if entries := sorted(catalogue.offered(key), key=lambda entry: entry.emitted):
             groups.append(_of_server(key, entries))
     return groups
 
