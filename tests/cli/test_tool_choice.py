@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 from pathlib import Path
 
 import pytest
 
-from callmux.cli.server_saving import Declined
-from callmux.cli.tool_choice import choose
+from callmux.cli.server_saving import Declined, checked_entry
+from callmux.cli.tool_choice import choose, filled_in
+from callmux.config.load import load_config
 from callmux.config.servers import HttpServer, StdioServer
+from callmux.upstream.links.identity import fingerprint
 from callmux.upstream.probe import ProbeResult
 
 SERVER = StdioServer(command="x")
@@ -73,3 +77,21 @@ def test_a_server_that_wants_a_sign_in_is_asked_again_once_somebody_has_signed_i
     with pytest.raises(Declined):
         chosen(["a"], server=server, signs_in=False)
     assert chosen(["a"], server=server, signs_in=False, anyway=True) is None
+
+
+def test_a_new_server_is_looked_at_as_the_configuration_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the first session would not find what it listed; relative files count from the configuration."""
+    monkeypatch.setenv("PLACE", "/opt")
+    (tmp_path / "key").write_text("hunter2\n")
+    for entry in (
+        {"command": "npx", "args": ["${PLACE}", "${file:key}"], "envRefs": {"T": "file:key"}, "cwd": "~/x"},
+        {"url": "https://h/${PLACE}", "headers": {"Authorization": "Bearer ${file:key}"}},
+    ):
+        (tmp_path / "c.json").write_text(json.dumps({"servers": {"n": entry}}))
+        loaded = load_config(tmp_path / "c.json", os.environ).config.servers["n"]
+        new = filled_in("n", checked_entry("n", entry), tmp_path)
+        assert fingerprint(new) == fingerprint(loaded)
+        assert new.templates == loaded.templates
+        assert new.problem is None
