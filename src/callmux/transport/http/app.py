@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 
 from callmux.clock import Clock
-from callmux.guard.gate import GONE, Gate, TurnedAway, limit_reached, route_of
+from callmux.guard.gate import GONE, TurnedAway, limit_reached, route_of
 from callmux.guard.managers import PROFILED, is_below
 from callmux.guard.resource import WELL_KNOWN
 from callmux.observe.bus import Bus
@@ -20,8 +20,11 @@ from callmux.protocol.jsonrpc import INTERNAL_ERROR
 from callmux.transport.http.exchange import Exchange, Receive, Refusal, Route, Scope, Send, Tree
 from callmux.transport.http.intake import ClientLeft, answer_options, check_headers, check_origin, request_id
 from callmux.transport.http.listener import STOPPING, Listener
-from callmux.transport.http.mcp import serve_mcp
+from callmux.transport.http.mcp import go_on, serve_mcp
+from callmux.transport.http.plain import PlainCalls, Reply, Work
 from callmux.transport.http.sse import serve_message, serve_stream
+from callmux.transport.http.streams import Stream
+from callmux.transport.http.web_session import WebSession
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ class App:
         trees: Further answers to all that is below a path.
 
     Attributes:
-        in_flight: How many requests have come whose answer is not over.
+        direct: Requests that are answered without all this.
     """
 
     def __init__(
@@ -59,7 +62,13 @@ class App:
         self._loopback = loopback
         self._bus = bus or Bus()
         self._now = clock.monotonic
-        self.in_flight = 0
+        self._exchanges = 0
+        self.direct = PlainCalls(listener, self._route, self._resume, self._over)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests have come whose answer is not over."""
+        return self._exchanges + self.direct.in_flight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,18 +77,24 @@ class App:
         id = request_id(given.decode("latin-1") if given is not None else None)
         exchange = Exchange(scope, receive, send, id, closing=self._listener.leaving)
         exchange.confirm()
-        inside: Gate | None = None
-        began = self._now() if self._bus.http else 0.0
-        self.in_flight += 1
+        exchange.began = self._now()
+        await self.serve(exchange, self._whole)
+
+    async def _whole(self, exchange: Exchange) -> None:
+        check_headers(exchange)
+        check_origin(exchange, self._loopback, self._listener.forwarded)
+        if (gate := self._listener.gate) is not None:
+            if (waiting := gate.enter(exchange)) is not None:
+                await waiting
+            # By this one it goes out, whatever a reload does meanwhile.
+            exchange.inside = gate
+        await self._route(exchange)
+
+    async def serve(self, exchange: Exchange, work: Work) -> None:
+        """Has a request answered by `work`. Whatever goes wrong is answered to it; what is to be told of it is."""
+        self._exchanges += 1
         try:
-            check_headers(exchange)
-            check_origin(exchange, self._loopback, self._listener.forwarded)
-            if (gate := self._listener.gate) is not None:
-                if (waiting := gate.enter(exchange)) is not None:
-                    await waiting
-                # By this one it goes out, whatever a reload does meanwhile.
-                inside = gate
-            await self._route(exchange)
+            await work(exchange)
         except Refusal as refusal:
             if refusal.limit is not None and self._bus.hears(LimitReached):
                 self._bus.publish(limit_reached(refusal.limit, refusal.headers, exchange))
@@ -102,32 +117,60 @@ class App:
             if not exchange.started:
                 await exchange.refuse(Refusal(500, "Internal server error", INTERNAL_ERROR))
         finally:
-            if inside is not None:
-                inside.leave(exchange, exchange.status or GONE)
-            self.in_flight -= 1
-            if began and self._bus.http:
-                self._bus.publish(self._fact(exchange, self._now() - began))
+            if exchange.inside is not None:
+                exchange.inside.leave(exchange, exchange.status or GONE)
+            self._exchanges -= 1
+            if self._bus.http:
+                self._bus.publish(self._fact(exchange, self._now() - exchange.began))
+
+    def _over(self, reply: Reply, status: int) -> None:
+        """A plain request is over."""
+        if (exchange := reply.exchange) is not None and exchange.inside is not None:
+            exchange.inside.leave(exchange, status)
+        if self._bus.http:
+            known = reply.head.exchange
+            self._bus.publish(
+                HttpEnded(
+                    reply.request_id,
+                    "POST",
+                    known.path,
+                    self._route_name(known.path),
+                    status,
+                    self._now() - reply.began,
+                    known.peer,
+                    reply.principal,
+                    reply.body,
+                )
+            )
+
+    async def _resume(self, exchange: Exchange, seat: WebSession, stream: Stream) -> None:
+        await go_on(exchange, self._listener, seat, stream)
 
     def _fact(self, exchange: Exchange, seconds: float) -> HttpEnded:
-        route = path = exchange.path
-        if route not in METHODS:
-            route = route_of(path)
-            if route.startswith(PROFILED):
-                route = f"{PROFILED}{{profile}}"
-            elif route not in METHODS and route not in self._routes:
-                tree = self._tree(path)
-                route = "" if tree is None else tree.template(path)
+        path = exchange.path
         return HttpEnded(
             exchange.request_id,
             exchange.method,
             path,
-            route,
+            self._route_name(path),
             exchange.status if exchange.finished else GONE,
             seconds,
             exchange.peer,
             exchange.principal,
             exchange.body if self._listener.shows_bodies else None,
         )
+
+    def _route_name(self, path: str) -> str:
+        """What a path means, from a fixed list; empty where it means nothing."""
+        if path in METHODS:
+            return path
+        route = route_of(path)
+        if route.startswith(PROFILED):
+            return f"{PROFILED}{{profile}}"
+        if route in METHODS or route in self._routes:
+            return route
+        tree = self._tree(path)
+        return "" if tree is None else tree.template(path)
 
     async def _route(self, exchange: Exchange) -> None:
         path, method = route_of(exchange.path), exchange.method

@@ -7,12 +7,14 @@ Called by everything in `callmux.transport.http` and by the routes of `callmux.a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from copy import copy
 from functools import lru_cache, partial
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qs
 
 import msgspec
 
+from callmux.guard.gate import Gate
 from callmux.guard.grant import Grant
 from callmux.guard.principal import Principal
 
@@ -38,6 +40,8 @@ class Tree(Protocol):
         """What a path means, from a fixed list, for counting; empty where it means nothing."""
 
 
+LEARN = "callmux.learn"
+"""In the scope: takes what a head means, for the next requests of the connection that have the same."""
 PREVIOUS = "callmux.previous"
 """In the scope: a list that lives as long as the connection."""
 LOST = "callmux.lost"
@@ -116,6 +120,9 @@ class Exchange:
         profile: The profile that its address names; empty for none.
         seen_host: The host that its browser asked for, where a proxy that we trust says so.
         seen_https: Whether such a proxy says that its browser speaks https.
+        began: When its head was whole, by the monotonic clock.
+        inside: The gate that let it in, and is to be told when its answer is over.
+        learn: Takes its session and what it says beside its message, where its connection wants to know.
         status: That of the answer; 0 before there is one.
         body: What it brought, once it was read.
         finished: The whole answer was sent while the client was there.
@@ -135,6 +142,9 @@ class Exchange:
             self.headers, self.repeated = _joined(scope["headers"])
         self.origin: str | None = None
         self.receive = receive
+        self.began = 0.0
+        self.inside: Gate | None = None
+        self.learn: Callable[[Exchange, Any, Any], None] | None = scope.get(LEARN)
         self._previous: list[Callable[[], None]] = scope.get(PREVIOUS, [])
         self._lost: list[bool] = scope.get(LOST, [])
         self._leaving: list[Callable[[], None]] = scope.get(LEAVING, [])
@@ -151,6 +161,19 @@ class Exchange:
         self.body: bytes | None = None
         self.started = False
         self.finished = False
+
+    def again(self, request_id: str, began: float) -> Exchange:
+        """Another request with the same head on the same connection, before anything is known of who it is
+        from. `carried_by` must be called before it is answered."""
+        other = copy(self)
+        other.request_id, other.began = request_id, began
+        other.principal = other.grant = other.inside = other.body = None
+        other.status, other.started, other.finished = 0, False, False
+        return other
+
+    def carried_by(self, receive: Receive, send: Send, closing: bool) -> None:
+        """Goes on with these; `closing` as for a new one."""
+        self.receive, self._send, self.closing = receive, send, closing
 
     def confirm(self) -> None:
         """The client has all of what went out on this connection before: it asks again."""

@@ -1,6 +1,6 @@
 """Head and body of an answer in one packet: what is written in one turn of the loop goes out together.
 
-Used by `callmux.transport.http.serve`, whose server writes them one after the other. As two packets they
+Used by `callmux.transport.http.narrow`, whose server writes them one after the other. As two packets they
 would wake the client twice.
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import count, islice
 from urllib.parse import urlsplit
 
 from callmux.config.model import Config
@@ -24,6 +24,9 @@ PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,2000}")
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 """Nothing that one program takes for a user, a path or a second name, and another does not."""
+_CHANCE = os.urandom(10).hex()
+_BEGINNING = f"{_CHANCE[:8]}-{_CHANCE[8:12]}-4{_CHANCE[12:15]}-a{_CHANCE[15:18]}-"
+_COUNT = count(int.from_bytes(os.urandom(5), "big"))
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -31,9 +34,8 @@ def request_id(given: str | None) -> str:
     """The caller's id where it is a sane one, else a new one."""
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
-    # A version 4 UUID (RFC 9562, 5.4); the standard library's way to one is five times as long.
-    chance = os.urandom(16).hex()
-    return f"{chance[:8]}-{chance[8:12]}-4{chance[13:16]}-a{chance[17:20]}-{chance[20:]}"
+    # Shaped like a version 4 UUID (RFC 9562, 5.4): chance is that of the process, and the rest counts.
+    return _BEGINNING + "%012x" % (next(_COUNT) & 0xFFFFFFFFFFFF)
 
 
 def is_elsewhere(exchange: Exchange) -> bool:
@@ -137,6 +139,11 @@ class BodyLimits:
         self._targets = targets
         limits = [self._global, *self._servers.values()]
         self._most = 0 if 0 in limits else max(limits)
+
+    @property
+    def least(self) -> int:
+        """The smallest limit there is; 0 for none."""
+        return min(self._finite(), default=0)
 
     async def read(self, exchange: Exchange) -> bytes:
         """The body.

@@ -284,8 +284,7 @@ class Listener:
             facts.cwd, facts.cwd_source = named, "header"
         # The same one, but what its token says of it may have changed.
         facts.principal = exchange.principal
-        kind = exchange.headers.get(KIND_HEADER)
-        if kind in KINDS:
+        if (kind := self.kind_of(exchange)) is not None:
             facts.client_kind = kind
         # Those of this request and no other: a later request without the credential must not use it.
         headers = {n: v for n in self._forwarded if (v := exchange.text(n)) is not None}
@@ -303,6 +302,11 @@ class Listener:
             trace=trace_of(exchange.headers) if self._traces else {},
             audiences=None if grant is None else grant.audiences,
         )
+
+    def kind_of(self, exchange: Exchange) -> str | None:
+        """Which client of ours a request says it comes from."""
+        kind = exchange.headers.get(KIND_HEADER)
+        return kind if kind in KINDS else None
 
     def definition(self, tool: str) -> bytes | None:
         """A tool as its server lists it, by the name of a direct call; None where there is none."""

@@ -21,14 +21,13 @@ from callmux.session.facts import Said
 from callmux.tasks import at_once
 from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
 from callmux.transport.http.listener import Listener
+from callmux.transport.http.plain import PATIENCE_SECONDS
 from callmux.transport.http.stateless import STREAM_HEAD, is_stateless, serve_stateless
 from callmux.transport.http.streams import Stream
 from callmux.transport.http.web_session import WebSession
 
 SESSION = "mcp-session-id"
 
-PATIENCE_SECONDS = 2.0
-"""How long an answer may take before the client gets an event stream it can resume."""
 KEEPALIVE_SECONDS = 5.0
 """After how long something is sent on the stream of an answer that brings nothing."""
 OWN_KEEPALIVE_SECONDS = 15.0
@@ -86,6 +85,8 @@ async def _post(exchange: Exchange, listener: Listener) -> None:
         if isinstance(message, Request) and message.method == "initialize":
             raise Refusal(400, "Invalid request: the session is initialized already", -32600, id)
     said = listener.note(seat, exchange)
+    if exchange.learn is not None and exchange.accepts(JSON) and exchange.accepts(EVENT_STREAM):
+        exchange.learn(exchange, seat, said)
     seat.active += 1
     try:
         if listener.elsewhere is not None and not seat.session.knows(message):
@@ -134,10 +135,32 @@ async def _answer(exchange: Exchange, seat: WebSession, message: Message, said: 
         return
     if not isinstance(message, Batch) and exchange.accepts(JSON):
         await stream.wait(PATIENCE_SECONDS)
-        if (only := stream.only()) is not None:
-            await exchange.answer(200, only, headers={SESSION: seat.id})
-            exchange.when_received(partial(seat.received, stream))
+        if await _answered_at_once(exchange, seat, stream):
             return
+    await _answer_by_stream(exchange, seat, stream)
+
+
+async def go_on(exchange: Exchange, listener: Listener, seat: WebSession, stream: Stream) -> None:
+    """Answers by a stream what began as a plain request (`callmux.transport.http.plain`)."""
+    seat.active += 1
+    try:
+        if not await _answered_at_once(exchange, seat, stream):
+            await _answer_by_stream(exchange, seat, stream)
+    finally:
+        seat.active -= 1
+        seat.seen_at = listener.now()
+
+
+async def _answered_at_once(exchange: Exchange, seat: WebSession, stream: Stream) -> bool:
+    """Answers as JSON where the answer is all there is; whether it is."""
+    if (only := stream.only()) is None:
+        return False
+    await exchange.answer(200, only, headers={SESSION: seat.id})
+    exchange.when_received(partial(seat.received, stream))
+    return True
+
+
+async def _answer_by_stream(exchange: Exchange, seat: WebSession, stream: Stream) -> None:
     if stream.is_taken:
         # The client has lost this connection already, and reads the answer on another.
         await exchange.answer(200, b": read elsewhere\n\n", EVENT_STREAM, {SESSION: seat.id})

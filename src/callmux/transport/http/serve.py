@@ -1,274 +1,27 @@
 """Runs the HTTP application: binds, serves, stops without losing a request.
 
-Called by `callmux.cli.listen`. The server is uvicorn; its protocol is narrowed here so that a client can
-neither send endless headers nor take forever to send them.
+Called by `callmux.cli.listen`. The server is uvicorn; its protocol is `callmux.transport.http.direct`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
-import sys
-from collections.abc import Callable
-from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from callmux.tasks import at_once
 from callmux.transport.http.app import App
-from callmux.transport.http.exchange import LEAVING, LOST, PREVIOUS
-from callmux.transport.http.gathering import GatheringTransport
+from callmux.transport.http.direct import DirectProtocol
+from callmux.transport.http.narrow import NarrowProtocol
 
 if TYPE_CHECKING:
     import ssl
 
-MAX_HEADER_BYTES = 64 * 1024
-MAX_HEADERS = 256
-MAX_URL_BYTES = 16 * 1024
-HEADER_SECONDS = 20.0
-BODY_SECONDS = 20.0
-"""In each such time of a body's way, so much of it must come:"""
-BODY_BYTES = 16 * 1024
-SURPLUS_BYTES = 4 * 1024 * 1024
-"""How much of a body may come after its answer, such as a refusal, until the connection is ended."""
-LINGER_SECONDS = 1.0
-"""How long a client that was refused may go on sending what nobody reads."""
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
-MOST_CONNECTIONS = 20_000
-
-
-@cache
-def most_connections() -> int:
-    """Connections at a time: servers and files need descriptors, too."""
-    if sys.platform == "win32":
-        return MOST_CONNECTIONS
-    import resource
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(soft * 3 // 4, MOST_CONNECTIONS)
-
-
-class _Rejected(Exception):
-    """Ends the parsing of a request; its caller sends a refusal for whatever ended it."""
-
-
-class NarrowProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with bounds on what stands before a body, and on the time that a body takes."""
-
-    _header_bytes = 0
-    _parsed_bytes = 0
-    _header_count = 0
-    _refusal: bytes | None = None
-    _is_refused = False
-    _linger: asyncio.TimerHandle | None = None
-    _header_timer: asyncio.TimerHandle | None = None
-    _body_timer: asyncio.TimerHandle | None = None
-    _body_bytes = 0
-    _surplus = 0
-    _is_in_body = False
-    _has_asked = False
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._gathering = GatheringTransport(transport)
-        self._previous: list[Callable[[], None]] = []
-        self._lost: list[bool] = []
-        self._leaving: list[Callable[[], None]] = []
-        super().connection_made(cast(asyncio.Transport, self._gathering))
-        # Whoever connects and says nothing is not waited for any longer than whoever begins and does not end.
-        self._header_timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
-        if len(self.connections) > most_connections():
-            self._make_room()
-
-    def on_response_complete(self) -> None:
-        self._gathering.flush()
-        super().on_response_complete()
-
-    def data_received(self, data: bytes) -> None:
-        if self._is_refused:
-            return
-        # Counted from the first byte of a request (of the first one: from the start of the connection) to the
-        # end of its headers.
-        if self._header_timer is None and self._header_bytes == 0:
-            self._header_timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
-        self._header_bytes += len(data)
-        super().data_received(data)
-        if self._is_in_body and self._body_timer is None:
-            self._watch_body()
-        if self._header_bytes > MAX_HEADER_BYTES and self._header_timer is not None:
-            self._refuse(b"431 Request Header Fields Too Large")
-
-    def on_message_begin(self) -> None:
-        self._parsed_bytes = self._header_count = 0
-        super().on_message_begin()
-        self.scope[PREVIOUS] = self._previous  # type: ignore[literal-required]
-        self.scope[LOST] = self._lost  # type: ignore[literal-required]
-        self.scope[LEAVING] = self._leaving  # type: ignore[literal-required]
-
-    def on_url(self, url: bytes) -> None:
-        self._parsed_bytes += len(url)
-        if self._parsed_bytes > MAX_URL_BYTES:
-            self._reject(b"414 URI Too Long")
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # Headers that come complete with one read never show as unfinished.
-        self._parsed_bytes += len(name) + len(value) + len(b": \r\n")
-        self._header_count += 1
-        if self._parsed_bytes > MAX_HEADER_BYTES or self._header_count > MAX_HEADERS:
-            self._reject(b"431 Request Header Fields Too Large")
-        # What comes after a body is no header: whoever stands before us has not looked at it as one.
-        if not self._is_in_body:
-            super().on_header(name, value)
-
-    def _reject(self, status: bytes) -> NoReturn:
-        """Ends the parsing of a request that is answered so."""
-        self._refusal = status
-        raise _Rejected
-
-    def send_400_response(self, msg: str) -> None:
-        if self._refusal is not None:
-            self._refuse(self._refusal)
-        else:
-            super().send_400_response(msg)
-
-    def _check_head(self) -> None:
-        """Refuses a head that another program may read differently than we do: where its body ends, or whom
-        it asks."""
-        coding = next((value for name, value in self.headers if name == b"transfer-encoding"), None)
-        if coding is not None:
-            if coding.strip().lower() != b"chunked":
-                self._reject(b"501 Not Implemented")
-            if self.parser.get_http_version() != "1.1":
-                self._reject(b"400 Bad Request")
-        if not self.url.startswith(b"/") and self.url != b"*":
-            asked = self.url.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
-            named = next((value for name, value in self.headers if name == b"host"), b"")
-            if asked.lower() != named.strip().lower():
-                self._reject(b"400 Bad Request")
-
-    def on_headers_complete(self) -> None:
-        self._check_head()
-        self._settle()
-        self._is_in_body = True
-        self._body_bytes = self._surplus = 0
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        self._body_bytes += len(body)
-        if self.cycle.response_complete:
-            self._surplus += len(body)
-            if self._surplus > SURPLUS_BYTES:
-                self._is_refused = True
-                self.transport.close()
-                return
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._has_asked = True
-        self._header_bytes = 0
-        self._is_in_body = False
-        if self._body_timer is not None:
-            self._body_timer.cancel()
-            self._body_timer = None
-        super().on_message_complete()
-
-    def _look_at_body(self) -> None:
-        """A body has been on its way for a while."""
-        self._body_timer = None
-        if not self._is_in_body or self.transport is None or self.transport.is_closing():
-            return
-        if self._body_bytes < BODY_BYTES and not self.flow.read_paused:
-            if self.cycle.response_started:
-                # It was answered before it was whole.
-                self.transport.close()
-            else:
-                self._refuse(b"408 Request Timeout")
-            return
-        self._body_bytes = 0
-        self._watch_body()
-
-    def _watch_body(self) -> None:
-        self._body_timer = self.loop.call_later(BODY_SECONDS, self._look_at_body)
-
-    def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends nothing more; gives whether the connection stays open. It may still read: where
-        its request has come whole and nothing of the answer has gone out yet, it gets that answer, and the
-        connection ends with it. Where it has left, which looks the same, the first write shows it. A request
-        that is cancelled by leaving does not wait for that write: its connection ends at once."""
-        cycle = self.cycle
-        if not self._gathering.can_write_eof() or self._leaving:
-            # TLS ends in both directions at once.
-            return False
-        if cycle is None or cycle.more_body or cycle.response_started or cycle.scope["method"] != "POST":
-            return False
-        cycle.keep_alive = False
-        return True
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._settle()
-        self._lost.append(True)
-        for tell in tuple(self._leaving):
-            tell()
-        if self._linger is not None:
-            self._linger.cancel()
-        super().connection_lost(exc)
-
-    def has_news(self) -> bool:
-        """Whether a request has come on an idle connection and nobody has read it yet."""
-        if self._header_bytes:
-            return True
-        carrier = self.transport.get_extra_info("socket") if self.transport is not None else None
-        if carrier is None or carrier.fileno() < 0:
-            return False
-        with socket.socket(fileno=os.dup(carrier.fileno())) as same:
-            try:
-                return bool(same.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-            except OSError:
-                return False
-
-    def _settle(self) -> None:
-        if self._body_timer is not None:
-            self._body_timer.cancel()
-            self._body_timer = None
-        if self._header_timer is not None:
-            self._header_timer.cancel()
-            self._header_timer = None
-
-    def _too_slow(self) -> None:
-        if self._header_bytes or self.transport is None:
-            self._refuse(b"408 Request Timeout")
-        else:
-            self.transport.close()
-
-    @property
-    def _is_idle(self) -> bool:
-        """Whether it carries no request whose head is whole."""
-        return self.cycle is None or self.cycle.response_complete
-
-    def _make_room(self) -> None:
-        """Ends a connection that carries nothing: at best one that never has; this one, if all are in use."""
-        narrow = (c for c in self.connections if isinstance(c, NarrowProtocol) and c is not self)
-        others = [c for c in narrow if c._is_idle]
-        chosen = next((c for c in others if not c._has_asked), others[0] if others else self)
-        if chosen.transport is not None:
-            chosen.transport.close()
-
-    def _refuse(self, status: bytes) -> None:
-        self._settle()
-        if self.transport is not None and not self.transport.is_closing():
-            self._is_refused = True
-            self.transport.write(b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status)
-            # Closed with bytes unread, it would be reset, and the client might never see why.
-            if self.transport.can_write_eof():
-                self.transport.write_eof()
-            else:
-                self._gathering.flush()
-            self._linger = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -302,7 +55,7 @@ class HttpServer:
     def __init__(self, app: App, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         config = uvicorn.Config(
             app,
-            http=NarrowProtocol,
+            http=DirectProtocol,
             ws="none",
             lifespan="off",
             interface="asgi3",

@@ -15,6 +15,7 @@ from callmux.session.handler import Handler
 from callmux.session.session import Session
 from callmux.session.table import shown
 from callmux.transport.http.kept import KeptStreams
+from callmux.transport.http.plain import Reply
 from callmux.transport.http.streams import Stream
 
 OWN = "s"
@@ -63,7 +64,8 @@ class WebSession:
         self.seen_at = now
         self.closed = False
         self.own_read = 0
-        self._streams: dict[Id, Stream] = {}
+        self._streams: dict[Id, Stream | Reply] = {}
+        self._sent: dict[Id, bytes] = {}
         self._kept = kept
 
     def __repr__(self) -> str:
@@ -88,6 +90,32 @@ class WebSession:
         self._streams[id] = stream
         stream.owed += 1
 
+    def owe(self, reply: Reply) -> None:
+        """A plain request begins: its answer goes out by `reply`."""
+        self._streams[reply.id] = reply
+        self.active += 1
+
+    def sent(self, id: Id, line: bytes) -> None:
+        """The answer to a plain request is on its way, and perhaps does not arrive."""
+        self._sent[id] = line
+
+    def arrived(self, id: Id, line: bytes) -> None:
+        """The client has it."""
+        if self._sent.get(id) is line:
+            del self._sent[id]
+
+    def lost(self, id: Id, line: bytes) -> None:
+        """The connection has ended, and nobody knows whether the client has it: it is kept for a while."""
+        self.arrived(id, line)
+        self.keep(id, line)
+
+    def keep(self, id: Id, line: bytes) -> Stream:
+        """Keeps an answer for a client that may come back for it."""
+        stream = _of(id, line)
+        if self.kind == STREAMABLE and not self.closed:
+            self._kept.put(self.id, stream)
+        return stream
+
     def received(self, stream: Stream) -> None:
         """The client has all of this stream, so that nobody will come back to it."""
         self._kept.received(self.id, stream)
@@ -111,7 +139,12 @@ class WebSession:
         return _once_found(stream, number)
 
     def _open(self, key: str) -> Stream | None:
-        return next((stream for stream in self._streams.values() if stream.key == key), None)
+        found = next((stream for stream in self._streams.values() if stream.key == key), None)
+        if isinstance(found, Reply):
+            return found.become_stream()
+        if found is None:
+            return next((_of(id, line) for id, line in self._sent.items() if request_stream(id) == key), None)
+        return found
 
     def _say(self, line: bytes) -> None:
         self.own.push(line)
@@ -122,6 +155,12 @@ class WebSession:
             if line:
                 self.own.push(line, is_answer=final)
             return
+        if isinstance(stream, Reply):
+            if final and line and about is not None:
+                del self._streams[about]
+                stream.answered(line)
+                return
+            stream = stream.become_stream()
         if line:
             stream.push(line, is_answer=final)
         if final and about is not None:
@@ -136,9 +175,18 @@ class WebSession:
         """The session is over: every stream ends."""
         self.closed = True
         for stream in [self.own, *self._streams.values()]:
-            stream.finish()
+            (stream.become_stream() if isinstance(stream, Reply) else stream).finish()
         self._streams.clear()
+        self._sent.clear()
         self._kept.forget(self.id)
+
+
+def _of(id: Id, line: bytes) -> Stream:
+    """The finished stream of an answer."""
+    stream = Stream(request_stream(id))
+    stream.push(line, is_answer=True)
+    stream.finish()
+    return stream
 
 
 def _at(stream: Stream | None, number: int) -> tuple[Stream, int] | None:

@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from callmux.transport.http import serve, stateless
+from callmux.transport.http import narrow, stateless
 from callmux.transport.http.exchange import Exchange
-from callmux.transport.http.serve import MAX_HEADER_BYTES, HttpServer, bind
+from callmux.transport.http.narrow import MAX_HEADER_BYTES
+from callmux.transport.http.serve import HttpServer, bind
 from tests.support import run, until
 from tests.transport.http.asgi import House
 from tests.transport.http.test_stateless import request
@@ -79,7 +80,7 @@ def test_endless_headers_are_refused_but_not_many_requests_of_one_connection() -
         whole = GOOD % (b"x-long: %b\r\n" % (b"x" * 100_000))
         assert (await _sent(port, whole)).startswith(b"HTTP/1.1 431 ")
         assert (await _sent(port, whole.replace(b"/hello", b"/" * 80_000))).startswith(b"HTTP/1.1 414 ")
-        many = GOOD % b"".join(b"x-%d: y\r\n" % n for n in range(serve.MAX_HEADERS))
+        many = GOOD % b"".join(b"x-%d: y\r\n" % n for n in range(narrow.MAX_HEADERS))
         assert (await _sent(port, many)).startswith(b"HTTP/1.1 431 ")
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for _ in range(3):
@@ -201,7 +202,7 @@ def test_an_absolute_target_of_the_same_host_is_answered() -> None:
 
 
 def test_headers_that_never_end_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "HEADER_SECONDS", 0.05)
+    monkeypatch.setattr(narrow, "HEADER_SECONDS", 0.05)
 
     async def scene(server: HttpServer, port: int) -> None:
         assert (await _sent(port, b"GET /hello HTTP/1.1\r\n")).startswith(b"HTTP/1.1 408 ")
@@ -210,7 +211,7 @@ def test_headers_that_never_end_time_out(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_who_connects_and_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "HEADER_SECONDS", 0.05)
+    monkeypatch.setattr(narrow, "HEADER_SECONDS", 0.05)
 
     async def scene(server: HttpServer, port: int) -> None:
         assert await _sent(port, b"") == b""
@@ -220,14 +221,14 @@ def test_who_connects_and_says_nothing_is_not_waited_for(monkeypatch: pytest.Mon
 
 
 def test_a_kept_connection_may_be_silent_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "HEADER_SECONDS", 0.05)
+    monkeypatch.setattr(narrow, "HEADER_SECONDS", 0.05)
 
     async def scene(server: HttpServer, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GOOD % b"")
         await reader.readuntil(b'{"hello":1}')
         (protocol,) = server._server.server_state.connections
-        assert isinstance(protocol, serve.NarrowProtocol)
+        assert isinstance(protocol, narrow.NarrowProtocol)
         assert protocol._header_timer is None
         writer.write(LAST)
         assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
@@ -238,7 +239,7 @@ def test_a_kept_connection_may_be_silent_for_longer(monkeypatch: pytest.MonkeyPa
 
 
 def test_connections_that_carry_nothing_make_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "most_connections", lambda: 3)
+    monkeypatch.setattr(narrow, "most_connections", lambda: 3)
 
     async def scene(server: HttpServer, port: int) -> None:
         kept, ask = await asyncio.open_connection("127.0.0.1", port)
@@ -256,12 +257,12 @@ def test_connections_that_carry_nothing_make_room_for_others(monkeypatch: pytest
 
 
 def test_descriptors_are_left_for_servers_and_files() -> None:
-    assert 0 < serve.most_connections() <= serve.MOST_CONNECTIONS
+    assert 0 < narrow.most_connections() <= narrow.MOST_CONNECTIONS
 
 
 @pytest.mark.parametrize("begun", [b"", b"ab"])
 def test_a_body_that_never_ends_times_out(monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
-    monkeypatch.setattr(serve, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(narrow, "BODY_SECONDS", 0.05)
 
     async def scene(server: HttpServer, port: int) -> None:
         head = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n"
@@ -271,7 +272,7 @@ def test_a_body_that_never_ends_times_out(monkeypatch: pytest.MonkeyPatch, begun
 
 
 def test_a_body_that_comes_slowly_but_steadily_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "BODY_BYTES", 2)
+    monkeypatch.setattr(narrow, "BODY_BYTES", 2)
 
     async def scene(server: HttpServer, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -279,7 +280,7 @@ def test_a_body_that_comes_slowly_but_steadily_is_read(monkeypatch: pytest.Monke
         writer.write(head + b"content-length: 12\r\n\r\n")
         await until(lambda: server._server.server_state.connections, "the connection")
         (protocol,) = server._server.server_state.connections
-        assert isinstance(protocol, serve.NarrowProtocol)
+        assert isinstance(protocol, narrow.NarrowProtocol)
         for _ in range(5):
             writer.write(b"ab")
             await until(lambda: protocol._body_bytes == 2, "the bytes")

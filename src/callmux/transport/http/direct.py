@@ -1,0 +1,276 @@
+"""A connection on which plain requests are answered directly: no ASGI scope, no cycle of uvicorn, no task.
+
+Used by `callmux.transport.http.serve`. What is plain decides `callmux.transport.http.plain`; every other request
+goes the way of uvicorn, and so does one that turns out not to be plain, from its beginning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
+
+from callmux.protocol.jsonrpc import Id
+from callmux.transport.http.app import App
+from callmux.transport.http.exchange import LEARN, Exchange, Receive, Send
+from callmux.transport.http.narrow import NarrowProtocol
+from callmux.transport.http.plain import Head, Reply, Work
+from callmux.transport.http.web_session import WebSession
+
+KEPT_LINE_BYTES = 64 * 1024
+"""Answers up to here stay with their connection until it is certain that they have arrived; larger ones stand
+where all that is kept has a bound."""
+_ANSWER = (
+    b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\nmcp-session-id: %b\r\ncontent-type: application/json\r\n"
+    b"x-request-id: %b\r\n%b\r\n"
+)
+
+
+class DirectProtocol(NarrowProtocol):
+    """HTTP/1.1 on one connection.
+
+    Args:
+        config, server_state, app_state: As uvicorn gives them.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        app = config.app
+        assert isinstance(app, App)
+        self._house = app
+        self._calls = app.direct
+        self._head: Head | None = None
+        self._parts: list[bytes] | None = None
+        self._reply: Reply | None = None
+        self._sent: tuple[WebSession, Id, bytes] | None = None
+        self._held = b""
+        self._ends = False
+        self._answered_at = 0.0
+        self._is_reading = False
+        self._given: list[tuple[bytes, bytes]] | None = None
+        self._usual = b""
+
+    def data_received(self, data: bytes) -> None:
+        if self._reply is not None or self._held:
+            # The next request waits for this answer, as it would in uvicorn.
+            self._held += data
+            self.flow.pause_reading()
+            return
+        self._is_reading = True
+        super().data_received(data)
+        self._is_reading = False
+
+    def _begin(self) -> None:
+        head = self._head
+        if (
+            head is not None
+            and self._reply is None
+            and self.cycle.response_complete
+            and not self.pipeline
+            and head.fits(self.url, self.headers)
+            and self.parser.get_method() == b"POST"
+            and self.parser.should_keep_alive()
+        ):
+            self._parts = []
+            return
+        if self._reply is not None:
+            # Two requests in one packet: answers go out in the order of the requests.
+            self._reply.become_stream()
+        self._begin_exchange()
+
+    def _begin_exchange(self) -> None:
+        self._arrived()
+        super()._begin_exchange()
+        if self._ends:
+            self.cycle.keep_alive = False
+
+    def _carrier(self) -> dict[str, object]:
+        return {**super()._carrier(), LEARN: partial(self._learn, self.url, self.headers)}
+
+    def _learn(
+        self, url: bytes, fields: list[tuple[bytes, bytes]], exchange: Exchange, seat: WebSession, said: Any
+    ) -> None:
+        self._head = self._calls.learned(url, fields, exchange, seat, said)
+
+    def _arrived(self) -> None:
+        """The client asks again: it has all that went out before."""
+        if self._sent is not None:
+            seat, id, line = self._sent
+            self._sent = None
+            seat.arrived(id, line)
+
+    def on_body(self, body: bytes) -> None:
+        parts = self._parts
+        if parts is None:
+            super().on_body(body)
+            return
+        assert self._head is not None
+        self._body_bytes += len(body)
+        parts.append(body)
+        if sum(map(len, parts)) > self._head.most:
+            self._go_the_long_way(b"".join(parts))
+
+    def _go_the_long_way(self, body: bytes) -> None:
+        """What was to be plain is not: uvicorn gets it from its beginning, as far as it has come."""
+        self._parts = None
+        self._begin_exchange()
+        self.cycle.body += body
+        self.cycle.message_event.set()
+
+    def _is_answered(self) -> bool:
+        return self._parts is None and super()._is_answered()
+
+    def on_message_complete(self) -> None:
+        parts = self._parts
+        if parts is None:
+            super().on_message_complete()
+            return
+        self._is_whole()
+        self._parts = None
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        assert self._head is not None
+        # Before anything: the answers of before have arrived.
+        while self._previous:
+            self._previous.pop()()
+        self._arrived()
+        if not self._calls.begin(self, self._head, body):
+            self._go_the_long_way(body)
+            super().on_message_complete()
+
+    def owe(self, reply: Reply) -> None:
+        self._reply = reply
+
+    def answer(self, reply: Reply, line: bytes) -> None:
+        self._reply = None
+        seat = reply.head.seat
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            seat.lost(reply.id, line)
+            return
+        body = line[:-1] if line.endswith(b"\n") else line
+        ends = self._ends or self._calls.is_leaving
+        transport.write(
+            _ANSWER
+            % (
+                self._usual_headers(),
+                len(body),
+                reply.head.session,
+                reply.request_id.encode("latin-1"),
+                b"connection: close\r\n" if ends else b"",
+            )
+            + body
+        )
+        self.server_state.total_requests += 1
+        self._answered_at = self.loop.time()
+        if len(line) <= KEPT_LINE_BYTES and not ends:
+            seat.sent(reply.id, line)
+            self._sent = (seat, reply.id, line)
+        else:
+            self._previous.append(partial(seat.received, seat.keep(reply.id, line)))
+        if ends:
+            transport.close()
+        elif self._held:
+            self.loop.call_soon(self._read_on)
+
+    def _usual_headers(self) -> bytes:
+        """What uvicorn puts into every head."""
+        given = self.server_state.default_headers
+        if given is not self._given:
+            self._given = given
+            self._usual = b"".join(b"%b: %b\r\n" % pair for pair in given)
+        return self._usual
+
+    def _read_on(self) -> None:
+        """Takes what came while an answer was owed."""
+        data, self._held = self._held, b""
+        if data and self.transport is not None and not self.transport.is_closing():
+            self.flow.resume_reading()
+            self.data_received(data)
+
+    def go_on(self, exchange: Exchange, work: Work, body: bytes | None) -> None:
+        self._reply = None
+        event = asyncio.Event()
+        cycle = RequestResponseCycle(
+            scope={"type": "http", "method": "POST", "headers": self.headers},  # type: ignore[typeddict-item]
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=event,
+            expect_100_continue=False,
+            keep_alive=not self._ends,
+            on_response=self.on_response_complete,
+        )
+        cycle.more_body = False
+        if body is not None:
+            cycle.body += body
+            event.set()
+        exchange.carried_by(cast(Receive, cycle.receive), cast(Send, cycle.send), self._calls.is_leaving)
+
+        async def app(*_: object) -> None:
+            await self._house.serve(exchange, work)
+
+        self.cycle = cycle
+        self._start_asgi_task(cycle, app)
+        if self._held:
+            self.loop.call_soon(self._read_on)
+
+    def on_response_complete(self) -> None:
+        self._answered_at = self.loop.time()
+        super().on_response_complete()
+
+    def _unset_keepalive_if_required(self) -> None:
+        # Not at every request: the timer looks whether anything has happened meanwhile.
+        if not self._is_reading:
+            super()._unset_keepalive_if_required()
+
+    def timeout_keep_alive_handler(self) -> None:
+        quiet = self.loop.time() - self._answered_at
+        left = self.timeout_keep_alive - quiet
+        if not self._is_idle or self._header_bytes:
+            left = self.timeout_keep_alive
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
+
+    @property
+    def _is_idle(self) -> bool:
+        return self._reply is None and self._parts is None and super()._is_idle
+
+    def has_news(self) -> bool:
+        return bool(self._held) or super().has_news()
+
+    def shutdown(self) -> None:
+        if self._reply is None and self._parts is None:
+            super().shutdown()
+        else:
+            self._ends = True
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        if self._reply is None:
+            return self._parts is None and super().eof_received()
+        self._ends = self._gathering.can_write_eof()
+        return self._ends
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if (reply := self._reply) is not None:
+            self._reply = None
+            reply.left()
+        if self._sent is not None:
+            seat, id, line = self._sent
+            self._sent = None
+            seat.lost(id, line)
+        super().connection_lost(exc)
