@@ -63,6 +63,7 @@ _HINT = (
     "give callmux_call, callmux_parallel, callmux_batch or callmux_pipeline an absolute cwd; absolute paths "
     "in the arguments alone do not tell a server where it works"
 )
+BACKSLASH = 0x5C
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -131,7 +132,7 @@ class Scopes:
             SessionCwdUnresolved: The server must know the directory, and nobody does.
             SessionCwdRefused: It is one that this client may not work in.
         """
-        rule, context = self.rules.get(call.server), call.context
+        rule, context = self.rules.get(call.route.server), call.context
         if rule is None:
             return None
         if rule.forwarded or rule.owned:
@@ -139,7 +140,10 @@ class Scopes:
         if call.asked.cwd is not None:
             return self._in(Directory(call.asked.cwd), rule, call)
         found = context.find_cwd() if context.find_cwd is not None else None
-        if found is None or isinstance(found, Directory):
+        if found is None:
+            self._go_on_without(rule, call, context)
+            return None
+        if isinstance(found, Directory):
             return self._in(found, rule, call)
         return self._once_found(found, rule, call)
 
@@ -164,10 +168,10 @@ class Scopes:
     def _go_on_without(self, rule: _Rule, call: Call, context: CallContext) -> None:
         """Counts a call whose directory nobody knows, and refuses it where the server needs one."""
         # What callmux asks by itself, and what cannot name a directory on stdio, is no call of a tool.
-        counts = call.method == "tools/call" or context.find_cwd is not None
+        counts = call.route.method == "tools/call" or context.find_cwd is not None
         if not counts or _names_directory(call.arguments):
             return
-        self._unresolved[call.server] += 1
+        self._unresolved[call.route.server] += 1
         if not rule.required:
             return
         told = self._told.setdefault(context.client.session, set())
@@ -275,7 +279,12 @@ def _is_inside(path: str, root: str) -> bool:
 
 def _names_directory(arguments: bytes | None) -> bool:
     """Whether the arguments themselves name an absolute directory."""
-    if arguments is None:
+    if arguments is None or not (
+        arguments.find(b'"cwd"') >= 0
+        or arguments.find(b'"workingDirectory"') >= 0
+        # A name may be written with escapes.
+        or BACKSLASH in arguments
+    ):
         return False
     try:
         given = _MEMBERS.decode(arguments)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw
 
 from callmux.context import CallContext, ClientPort, Directory, fingerprint
+from callmux.protocol.calling import DirectCall
 from callmux.protocol.jsonrpc import RpcError
 from callmux.session import cwd
 from callmux.session.facts import NOTHING, Facts
@@ -29,7 +30,7 @@ ROOTS_SECONDS = 1.0
 """How long a client may take to list its roots."""
 
 
-def circumstances(port: ClientPort, params: Raw | None) -> CallContext:
+def circumstances(port: ClientPort, params: DirectCall | Raw | None) -> CallContext:
     """The context of a request of a listener's client.
 
     Args:
@@ -84,11 +85,15 @@ def owner_of(principal: Principal | None, headers: Mapping[str, str]) -> str:
     return f"{owner} {others}" if others else owner
 
 
-def find(port: Request, params: Raw | None) -> Directory | Coroutine[Any, Any, Directory | None] | None:
+def find(
+    port: Request, params: DirectCall | Raw | None
+) -> Directory | Coroutine[Any, Any, Directory | None] | None:
     """The directory for a request; None where nobody knows. It is kept for later requests of the session.
     Where the client itself must be asked, what gives it then."""
     facts, said = port.session.facts, port.said
-    if (path := cwd.from_meta(params)) is not None:
+    if isinstance(params, DirectCall):
+        params = None if params.meta is None else params.raw()
+    if params is not None and (path := cwd.from_meta(params)) is not None:
         facts.cwd, facts.cwd_source = path, "meta"
         return Directory(path)
     if said.cwd is not None:

@@ -150,7 +150,7 @@ class Dispatch:
         elif current.single:
             context = local(request)
         else:
-            context = circumstances(request, params.raw() if isinstance(params, DirectCall) else params)
+            context = circumstances(request, params)
         try:
             job = current.runtime.router.job(params, context, request.finish, request.started)
         except CallmuxError as error:

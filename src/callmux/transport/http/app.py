@@ -91,7 +91,7 @@ class App:
         await self._route(exchange)
 
     async def serve(self, exchange: Exchange, work: Work) -> None:
-        """Has a request answered by `work`. Whatever goes wrong is answered to it; what is to be told of it is."""
+        """Has a request answered by `work`, and tells of it. What goes wrong is answered to the request."""
         self._exchanges += 1
         try:
             await work(exchange)
@@ -128,17 +128,18 @@ class App:
         if (exchange := reply.exchange) is not None and exchange.inside is not None:
             exchange.inside.leave(exchange, status)
         if self._bus.http:
-            known = reply.head.exchange
+            head, known = reply.head, reply.head.exchange
+            head.route = head.route or self._route_name(known.path)
             self._bus.publish(
                 HttpEnded(
                     reply.request_id,
                     "POST",
                     known.path,
-                    self._route_name(known.path),
+                    head.route,
                     status,
                     self._now() - reply.began,
                     known.peer,
-                    reply.principal,
+                    None if exchange is None else exchange.principal,
                     reply.body,
                 )
             )

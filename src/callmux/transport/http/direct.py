@@ -1,7 +1,7 @@
-"""A connection on which plain requests are answered directly: no ASGI scope, no cycle of uvicorn, no task.
+"""A connection on which plain requests are answered directly: no ASGI scope, no cycle, no task.
 
-Used by `callmux.transport.http.serve`. What is plain decides `callmux.transport.http.plain`; every other request
-goes the way of uvicorn, and so does one that turns out not to be plain, from its beginning.
+Used by `callmux.transport.http.serve`. `callmux.transport.http.plain` decides what is plain. Every other
+request goes the way of uvicorn, and so does one that turns out not to be plain, from its beginning.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from callmux.protocol.jsonrpc import Id
+from callmux.session.facts import Said
 from callmux.transport.http.app import App
 from callmux.transport.http.exchange import LEARN, Exchange, Receive, Send
 from callmux.transport.http.narrow import NarrowProtocol
-from callmux.transport.http.plain import Head, Reply, Work
+from callmux.transport.http.plain import Fields, Head, KnownHead, Reply, Work, known_head
 from callmux.transport.http.web_session import WebSession
 
 KEPT_LINE_BYTES = 64 * 1024
@@ -56,6 +57,8 @@ class DirectProtocol(NarrowProtocol):
         self._held = b""
         self._ends = False
         self._answered_at = 0.0
+        self._read = self._parsed = b""
+        self._known_head: KnownHead | None = None
         self._is_reading = False
         self._given: list[tuple[bytes, bytes]] | None = None
         self._usual = b""
@@ -66,22 +69,53 @@ class DirectProtocol(NarrowProtocol):
             self._held += data
             self.flow.pause_reading()
             return
+        if not (self._header_bytes or self._is_in_body or self._is_in_head):
+            # The next byte begins a request.
+            if self._known_head is not None and self._take(self._known_head, data):
+                return
+            # Where the head is whole, and becomes known, it need not be read again.
+            self._read = data[: data.find(b"\r\n\r\n") + 4]
         self._is_reading = True
         super().data_received(data)
         self._is_reading = False
 
-    def _begin(self) -> None:
-        head = self._head
-        if (
+    def _take(self, known: KnownHead, data: bytes) -> bool:
+        """Takes a request that came in one piece, with a head that was read before; False where it is another
+        one, and nothing has happened."""
+        body = known.body(data)
+        if body is None or self._head is None or not self.cycle.response_complete:
+            return False
+        return len(body) <= self._head.most and self._begun(self._head, body)
+
+    def _begun(self, head: Head, body: bytes) -> bool:
+        """Begins with a plain request that has come whole; False where it must go the long way."""
+        # Before anything: what went out before has arrived.
+        while self._previous:
+            self._previous.pop()()
+        if self._sent is not None:
+            self._arrived()
+        return self._calls.begin(self, head, body)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._carrying = transport
+        super().connection_made(transport)
+
+    def _is_known(self) -> bool:
+        self._parsed, self._read = self._read, b""
+        head, parser = self._head, self.parser
+        known = (
             head is not None
             and self._reply is None
             and self.cycle.response_complete
-            and not self.pipeline
             and head.fits(self.url, self.headers)
-            and self.parser.get_method() == b"POST"
-            and self.parser.should_keep_alive()
-        ):
-            self._parts = []
+            and parser.get_method() == b"POST"
+            and parser.should_keep_alive()
+        )
+        self._parts = [] if known else None
+        return known
+
+    def _begin(self) -> None:
+        if self._parts is not None:
             return
         if self._reply is not None:
             # Two requests in one packet: answers go out in the order of the requests.
@@ -95,12 +129,13 @@ class DirectProtocol(NarrowProtocol):
             self.cycle.keep_alive = False
 
     def _carrier(self) -> dict[str, object]:
-        return {**super()._carrier(), LEARN: partial(self._learn, self.url, self.headers)}
+        return {**super()._carrier(), LEARN: partial(self._learn, self._parsed, self.url, self.headers)}
 
     def _learn(
-        self, url: bytes, fields: list[tuple[bytes, bytes]], exchange: Exchange, seat: WebSession, said: Any
+        self, read: bytes, url: bytes, fields: Fields, exchange: Exchange, seat: WebSession, said: Said
     ) -> None:
         self._head = self._calls.learned(url, fields, exchange, seat, said)
+        self._known_head = None if self._head is None else known_head(read, fields)
 
     def _arrived(self) -> None:
         """The client asks again: it has all that went out before."""
@@ -139,30 +174,29 @@ class DirectProtocol(NarrowProtocol):
         self._parts = None
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         assert self._head is not None
-        # Before anything: the answers of before have arrived.
-        while self._previous:
-            self._previous.pop()()
-        self._arrived()
-        if not self._calls.begin(self, self._head, body):
+        if not self._begun(self._head, body):
             self._go_the_long_way(body)
             super().on_message_complete()
 
     def owe(self, reply: Reply) -> None:
         self._reply = reply
 
-    def answer(self, reply: Reply, line: bytes) -> None:
+    def answer(self, reply: Reply, line: bytes, ends: bool) -> None:
         self._reply = None
         seat = reply.head.seat
-        transport = self.transport
-        if transport is None or transport.is_closing():
+        if self.transport is None or self._carrying.is_closing():
             seat.lost(reply.id, line)
             return
         body = line[:-1] if line.endswith(b"\n") else line
-        ends = self._ends or self._calls.is_leaving
-        transport.write(
+        ends = ends or self._ends
+        given = self.server_state.default_headers
+        if given is not self._given:
+            # What uvicorn puts into every head: the date.
+            self._given, self._usual = given, b"".join(b"%b: %b\r\n" % pair for pair in given)
+        self._gathering.write_now(
             _ANSWER
             % (
-                self._usual_headers(),
+                self._usual,
                 len(body),
                 reply.head.session,
                 reply.request_id.encode("latin-1"),
@@ -178,17 +212,9 @@ class DirectProtocol(NarrowProtocol):
         else:
             self._previous.append(partial(seat.received, seat.keep(reply.id, line)))
         if ends:
-            transport.close()
+            self.transport.close()
         elif self._held:
             self.loop.call_soon(self._read_on)
-
-    def _usual_headers(self) -> bytes:
-        """What uvicorn puts into every head."""
-        given = self.server_state.default_headers
-        if given is not self._given:
-            self._given = given
-            self._usual = b"".join(b"%b: %b\r\n" % pair for pair in given)
-        return self._usual
 
     def _read_on(self) -> None:
         """Takes what came while an answer was owed."""

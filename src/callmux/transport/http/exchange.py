@@ -7,7 +7,6 @@ Called by everything in `callmux.transport.http` and by the routes of `callmux.a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from copy import copy
 from functools import lru_cache, partial
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qs
@@ -165,7 +164,9 @@ class Exchange:
     def again(self, request_id: str, began: float) -> Exchange:
         """Another request with the same head on the same connection, before anything is known of who it is
         from. `carried_by` must be called before it is answered."""
-        other = copy(self)
+        # A copy; that of the standard library is ten times as long.
+        other = Exchange.__new__(Exchange)
+        other.__dict__.update(self.__dict__)
         other.request_id, other.began = request_id, began
         other.principal = other.grant = other.inside = other.body = None
         other.status, other.started, other.finished = 0, False, False

@@ -33,6 +33,11 @@ class GatheringTransport:
         if data:
             self._writer.send(data)
 
+    def write_now(self, data: bytes) -> None:
+        """Sends a whole answer."""
+        self._writer.flush()
+        self._transport.write(data)
+
     def _write(self, lines: Sequence[bytes]) -> None:
         # Between a write and the end of its turn the client may have gone.
         if not self._transport.is_closing():

@@ -93,6 +93,7 @@ class Listener:
         clock: Time.
 
     Attributes:
+        now: The monotonic clock.
         table: The sessions.
         seats: Those among them that serve requests without a session.
         limits: The body limits in force.
@@ -119,6 +120,7 @@ class Listener:
         self._handler = handler
         self._sessions = sessions
         self._clock = clock
+        self.now = clock.monotonic
         self.gate: Gate | None = None
         self.leaving = False
         self.refusing = False
@@ -138,10 +140,6 @@ class Listener:
         self.forwarded = forwarded_for(config)
         self.shows_bodies = config.audit_log.enabled and config.audit_log.include_request_body
         self._forwarded = frozenset(name for s in config.servers.values() for name in forwarded_names(s))
-
-    def now(self) -> float:
-        """The monotonic clock."""
-        return self._clock.monotonic()
 
     def check_open(self, rpc_code: int | None, id: int | str | None) -> None:
         """Refuses to begin a request while we are ending.

@@ -120,7 +120,7 @@ class NarrowProtocol(HttpToolsProtocol):
         self._parsed_bytes += len(url)
         if self._parsed_bytes > MAX_URL_BYTES:
             self._reject(b"414 URI Too Long")
-        super().on_url(url)
+        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # Headers that come complete with one read never show as unfinished.
@@ -159,11 +159,17 @@ class NarrowProtocol(HttpToolsProtocol):
                 self._reject(b"400 Bad Request")
 
     def on_headers_complete(self) -> None:
-        self._check_head()
-        self._settle()
+        if not self._is_known():
+            self._check_head()
+        if self._header_timer is not None:
+            self._settle()
         self._is_in_head, self._is_in_body = False, True
         self._body_bytes = self._surplus = 0
         self._begin()
+
+    def _is_known(self) -> bool:
+        """Whether the head of a request is one that was looked at before."""
+        return False
 
     def _begin(self) -> None:
         """The head of a request is whole and well formed."""

@@ -12,13 +12,13 @@ Heads are learned by `callmux.transport.http.mcp`; `callmux.transport.http.direc
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from callmux.guard.gate import GONE, Gate, TurnedAway
-from callmux.guard.principal import Principal
 from callmux.protocol.calling import Calling, of_caller
 from callmux.protocol.jsonrpc import Id, Request
 from callmux.protocol.sse import request_stream
@@ -39,6 +39,12 @@ LARGEST = 64 * 1024
 """Bytes of the largest body that is taken this way."""
 PATIENCE_SECONDS = 2.0
 """How long an answer may take before the client gets an event stream it can resume."""
+LF, CR = 10, 13
+"""As numbers: `in` tries bytes as a number first, and drops an exception."""
+MOST_DIGITS = 6
+"""Of the length of a body: longer ones are too large for this way."""
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: ?([0-9]{1,6})(?=\r\n)")
+_END = b"\r\n\r\n"
 _VARYING = frozenset(
     {
         b"connection",
@@ -69,6 +75,7 @@ class Head:
 
     Attributes:
         most: Bytes that a body may have without a look at where it goes.
+        route: What its path means, from a fixed list; empty where that was not asked yet.
         session: The session's id as bytes.
     """
 
@@ -81,6 +88,7 @@ class Head:
         "kind",
         "limits",
         "most",
+        "route",
         "said",
         "seat",
         "session",
@@ -109,6 +117,7 @@ class Head:
         self.most = min(LARGEST, limits.least or LARGEST)
         self.session = seat.id.encode("latin-1")
         self.kind = kind
+        self.route = ""
 
     def said_by(self, request_id: str) -> Said:
         """What one more request with this head says beside its message."""
@@ -143,6 +152,53 @@ class Head:
         )
 
 
+class KnownHead:
+    """The bytes of a head, so that the same ones need not be parsed again: with them, only the digits of its
+    content length may be others.
+
+    Args:
+        before, after: What stands before the digits, and behind them to the end of the head.
+    """
+
+    __slots__ = ("_after", "_before", "_digits")
+
+    def __init__(self, before: bytes, after: bytes) -> None:
+        self._before, self._after = before, after
+        self._digits = len(before)
+
+    def body(self, data: bytes) -> bytes | None:
+        """The body of a request that is all of `data` and has this head; None where it is not so."""
+        if not data.startswith(self._before):
+            return None
+        end = data.find(b"\r", self._digits, self._digits + MOST_DIGITS + 1)
+        if end < 0 or not data.startswith(self._after, end):
+            return None
+        digits, begin = data[self._digits : end], end + len(self._after)
+        if not digits.isdigit() or int(digits) != len(data) - begin:
+            return None
+        return data[begin:]
+
+
+def known_head(read: bytes, fields: Fields) -> KnownHead | None:
+    """What is known again of a head that was read in one piece; None where its bytes say anything else than
+    what was parsed from them, or its length in another form.
+
+    Args:
+        read: The bytes, to the empty line at the end.
+        fields: The headers as they were parsed.
+    """
+    if not read.endswith(_END):
+        return None
+    lines = read[: -len(_END)].split(b"\r\n")[1:]
+    spelled = [
+        (name.lower(), value.strip(b" \t")) for name, _, value in (line.partition(b":") for line in lines)
+    ]
+    found = list(_LENGTH.finditer(read))
+    if len(found) != 1 or spelled != fields:
+        return None
+    return KnownHead(read[: found[0].start(1)], read[found[0].end(1) :])
+
+
 def _place_of_length(fields: Fields) -> int:
     return next((n for n, (name, _) in enumerate(fields) if name == LENGTH), -1)
 
@@ -158,8 +214,8 @@ class Carrier(Protocol):
     def owe(self, reply: Reply) -> None:
         """The answer that goes out next is that of `reply`."""
 
-    def answer(self, reply: Reply, line: bytes) -> None:
-        """Sends the answer, which may end with a line feed."""
+    def answer(self, reply: Reply, line: bytes, ends: bool) -> None:
+        """Sends the answer, which may end with a line feed; `ends`: the connection ends with it."""
 
     def go_on(self, exchange: Exchange, work: Work, body: bytes | None) -> None:
         """Answers the request as any other, by `work`, which may read `body`."""
@@ -178,11 +234,9 @@ class Reply:
         body: What it brought, where that is to be shown.
         began: When it came, by the monotonic clock.
 
-    Attributes:
-        principal: Who it is from, where that is asked.
     """
 
-    __slots__ = ("_calls", "began", "body", "carrier", "exchange", "head", "id", "request_id")
+    __slots__ = ("began", "body", "calls", "carrier", "exchange", "head", "id", "request_id")
 
     def __init__(
         self,
@@ -195,7 +249,7 @@ class Reply:
         body: bytes | None,
         began: float,
     ) -> None:
-        self._calls = calls
+        self.calls = calls
         self.carrier = carrier
         self.head = head
         self.id = id
@@ -205,30 +259,22 @@ class Reply:
         self.began = began
 
     @property
-    def principal(self) -> Principal | None:
-        return None if self.exchange is None else self.exchange.principal
-
-    @property
     def key(self) -> str:
         """The name of the stream that it would become."""
         return request_stream(self.id)
 
-    def answered(self, line: bytes) -> None:
-        """The answer is there, and nothing came before it."""
-        self._calls.answered(self, line)
-
     def become_stream(self) -> Stream:
         """Goes on as a stream of its session, which its client reads from now on."""
-        stream = self._calls.let_go(self)
+        stream = self.calls.let_go(self)
         exchange = self.exchange or self.head.exchange.again(self.request_id, self.began)
         exchange.body = self.body
-        self.carrier.go_on(exchange, partial(self._calls.resume, seat=self.head.seat, stream=stream), None)
+        self.carrier.go_on(exchange, partial(self.calls.resume, seat=self.head.seat, stream=stream), None)
         return stream
 
     def left(self) -> None:
         """Its client has closed the connection. The request goes on; what it brings is kept for a while."""
-        self._calls.let_go(self)
-        self._calls.over(self, GONE)
+        self.calls.let_go(self)
+        self.calls.over(self, GONE)
 
 
 class PlainCalls:
@@ -249,6 +295,7 @@ class PlainCalls:
         over: Callable[[Reply, int], None],
     ) -> None:
         self._listener = listener
+        self._now = listener.now
         self._route = route
         self.resume = resume
         self.over = over
@@ -285,8 +332,8 @@ class PlainCalls:
             or head.limits is not listener.limits
             or head.gate is not listener.gate
             or listener.table.get(seat.id) is not seat
-            or b"\n" in body
-            or b"\r" in body
+            or LF in body
+            or CR in body
         ):
             return False
         message = of_caller(body)
@@ -295,7 +342,7 @@ class PlainCalls:
         if seat.is_answering(message.id):
             return False
         exchange: Exchange | None = None
-        id, now = request_id(None), listener.now()
+        id, now = request_id(None), self._now()
         if head.gate is None:
             said = head.said_by(id)
             head.note(now)
@@ -332,7 +379,7 @@ class PlainCalls:
     def _look(self) -> None:
         """Some answers may have taken too long by now: they go on as streams."""
         self._timer = None
-        now = self._listener.now()
+        now = self._now()
         late = [reply for reply, due in takewhile(lambda one: one[1] <= now + 0.001, self._waiting.items())]
         for reply in late:
             reply.become_stream()
@@ -344,8 +391,8 @@ class PlainCalls:
         del self._waiting[reply]
         seat = reply.head.seat
         seat.active -= 1
-        seat.seen_at = self._listener.now()
-        reply.carrier.answer(reply, line)
+        seat.seen_at = self._now()
+        reply.carrier.answer(reply, line, self._listener.leaving)
         self.over(reply, 200)
 
     def let_go(self, reply: Reply) -> Stream:
@@ -353,7 +400,7 @@ class PlainCalls:
         del self._waiting[reply]
         seat = reply.head.seat
         seat.active -= 1
-        seat.seen_at = self._listener.now()
+        seat.seen_at = self._now()
         return seat.open_stream(reply.id)
 
 

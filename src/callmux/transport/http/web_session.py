@@ -158,7 +158,7 @@ class WebSession:
         if isinstance(stream, Reply):
             if final and line and about is not None:
                 del self._streams[about]
-                stream.answered(line)
+                stream.calls.answered(stream, line)
                 return
             stream = stream.become_stream()
         if line:
