@@ -286,6 +286,11 @@ class DirectProtocol(NarrowProtocol):
             self._ends = True
 
     def eof_received(self) -> bool:  # type: ignore[override]
+        if self._held:
+            # More requests have come: the connection ends with the answer to the last of them.
+            if self._reply is not None:
+                self._reply.become_stream()
+            self._read_on()
         if self._reply is None:
             return self._parts is None and super().eof_received()
         self._ends = self._gathering.can_write_eof()

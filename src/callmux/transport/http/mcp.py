@@ -144,6 +144,9 @@ async def go_on(exchange: Exchange, listener: Listener, seat: WebSession, stream
     """Answers by a stream what began as a plain request (`callmux.transport.http.plain`)."""
     seat.active += 1
     try:
+        left = exchange.began + PATIENCE_SECONDS - listener.now()
+        if left > 0 and not stream.is_taken:
+            await stream.wait(left)
         if not await _answered_at_once(exchange, seat, stream):
             await _answer_by_stream(exchange, seat, stream)
     finally:

@@ -1,0 +1,417 @@
+"""Plain requests answered directly: whatever a client does, it gets what it gets from uvicorn's way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from callmux.config.model import Config
+from callmux.observe.facts import HttpEnded
+from callmux.protocol.sse import request_stream
+from callmux.transport.http.direct import DirectProtocol
+from callmux.transport.http.narrow import NarrowProtocol
+from callmux.transport.http.plain import LARGEST, PATIENCE_SECONDS
+from tests.support import play, settle
+from tests.transport.http.asgi import House
+from tests.transport.http.wire import Answer, Connection, Server, post
+
+HELLO = {"id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}}}
+STREAM = "text/event-stream"
+
+
+async def _greeted(server: Server) -> str:
+    """The id of a session whose handshake is done."""
+    connection = server.connect()
+    connection.send(post(HELLO, None))
+    await connection.settle()
+    (answer,) = connection.answers
+    session = answer.headers["mcp-session-id"]
+    connection.send(post({"method": "notifications/initialized"}, session))
+    await connection.settle()
+    connection.leave()
+    return session
+
+
+async def _known(kind: type[NarrowProtocol] = DirectProtocol) -> tuple[Server, str, Connection]:
+    """A connection whose head is known: it has been answered once."""
+    server = Server(kind, House())
+    session = await _greeted(server)
+    connection = server.connect()
+    connection.send(post({"id": 1, "method": "x"}, session))
+    await connection.settle()
+    return server, session, connection
+
+
+async def test_a_plain_request_is_answered_without_an_exchange() -> None:
+    server, session, connection = await _known()
+    cycle = connection.protocol.cycle
+    facts: list[HttpEnded] = []
+    server.house.bus.subscribe(HttpEnded, facts.append)
+    for id, method in [(2, "x"), (3, "bad"), ("four", "tools/call")]:
+        connection.send(post({"id": id, "method": method, "params": {"name": "t"}}, session))
+        await connection.settle()
+    assert connection.protocol.cycle is cycle
+    first, *rest = connection.answers
+    assert [answer.json["id"] for answer in rest] == [2, 3, "four"]
+    assert [set(answer.headers) for answer in rest] == [set(first.headers)] * 3
+    assert rest[1].json["error"]["code"] == -32602
+    shown = [(fact.method, fact.route, fact.status, fact.peer) for fact in facts]
+    assert shown == [("POST", "/mcp", 200, "127.0.0.1")] * 3
+    assert [fact.request_id for fact in facts] == [answer.headers["x-request-id"] for answer in rest]
+    assert len({fact.request_id for fact in facts}) == 3
+    (seat,) = server.house.listener.table
+    assert (seat.active, server.house.app.in_flight) == (0, 0)
+
+
+@pytest.mark.parametrize("cut", [1, 30, -1, -20])
+async def test_it_may_come_in_pieces(cut: int) -> None:
+    _, session, connection = await _known()
+    cycle = connection.protocol.cycle
+    whole = post({"id": 2, "method": "x"}, session)
+    connection.send(whole[:cut], whole[cut:])
+    await connection.settle()
+    assert [answer.json["id"] for answer in connection.answers] == [1, 2]
+    assert connection.protocol.cycle is cycle
+
+
+async def test_something_before_the_answer_makes_it_a_stream() -> None:
+    _, session, connection = await _known()
+    connection.send(post({"id": 2, "method": "chatty"}, session))
+    await connection.settle()
+    last = connection.answers[-1]
+    assert (last.headers["content-type"], last.whole) == (STREAM, True)
+    assert last.body.index(b'"hm"') < last.body.index(b'"did"')
+
+
+async def test_an_answer_that_takes_long_comes_by_a_stream() -> None:
+    server, session, connection = await _known()
+    connection.send(post({"id": 2, "method": "slow"}, session))
+    await connection.settle()
+    assert len(connection.answers) == 1
+    assert server.house.app.in_flight == 1
+    await asyncio.sleep(PATIENCE_SECONDS + 0.1)
+    assert connection.answers[-1].headers["content-type"] == STREAM
+    server.house.desk.go.set()
+    await connection.settle()
+    assert b'"did"' in connection.answers[-1].body
+    assert connection.answers[-1].whole
+    (seat,) = server.house.listener.table
+    assert (seat.active, server.house.app.in_flight) == (0, 0)
+
+
+async def test_each_answer_has_its_own_patience() -> None:
+    server, session, first = await _known()
+    second = server.connect()
+    second.send(post({"id": 11, "method": "x"}, session))
+    await second.settle()
+    first.send(post({"id": 2, "method": "slow"}, session))
+    await asyncio.sleep(PATIENCE_SECONDS - 0.5)
+    second.send(post({"id": 12, "method": "slow"}, session))
+    await asyncio.sleep(1.0)
+    assert [len(first.answers), len(second.answers)] == [2, 1]
+    await asyncio.sleep(PATIENCE_SECONDS)
+    assert [len(first.answers), len(second.answers)] == [2, 2]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_an_answer_whose_client_has_left_can_be_fetched(when: str) -> None:
+    """Our bridge asks for the answer to a request by the request's id."""
+    server, session, connection = await _known()
+    house = server.house
+    connection.send(post({"id": 2, "method": "slow"}, session))
+    await connection.settle()
+    if when == "before":
+        connection.leave()
+    house.desk.go.set()
+    await connection.settle()
+    connection.leave()
+    other = server.connect()
+    event = f"{request_stream(2)}_0".encode()
+    other.send(
+        b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nMcp-Session-Id: %b\r\n"
+        b"Last-Event-ID: %b\r\n\r\n" % (session.encode(), event)
+    )
+    await other.settle()
+    assert b'"did"' in other.answers[-1].body
+    (seat,) = house.listener.table
+    assert (seat.active, house.app.in_flight) == (0, 0)
+
+
+async def test_an_answer_on_a_connection_that_seems_alive_can_be_fetched_too() -> None:
+    server, session, connection = await _known()
+    connection.send(post({"id": 2, "method": "x"}, session))
+    await connection.settle()
+    (seat,) = server.house.listener.table
+    assert seat.find(f"{request_stream(2)}_0") is not None
+    connection.send(post({"id": 3, "method": "x"}, session))
+    await connection.settle()
+    # It has asked again, so the answer has arrived.
+    assert seat.find(f"{request_stream(2)}_0") is None
+
+
+async def test_large_answers_are_kept_where_all_that_is_kept_has_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("callmux.transport.http.direct.KEPT_LINE_BYTES", 5)
+    server, session, connection = await _known()
+    connection.send(post({"id": 2, "method": "x"}, session))
+    await connection.settle()
+    (seat,) = server.house.listener.table
+    assert not seat._sent
+    assert seat.find(f"{request_stream(2)}_0") is not None
+    connection.send(post({"id": 3, "method": "x"}, session))
+    await connection.settle()
+    assert seat.find(f"{request_stream(2)}_0") is None
+
+
+async def test_answers_go_out_in_the_order_of_the_requests() -> None:
+    server, session, connection = await _known()
+    two = post({"id": 2, "method": "slow"}, session) + post({"id": 3, "method": "x"}, session)
+    connection.send(two, post({"id": 4, "method": "x"}, session))
+    await connection.settle()
+    server.house.desk.go.set()
+    await connection.settle()
+    bodies = [answer.body for answer in connection.answers]
+    assert [next(id for id in range(1, 5) if b'"id":%d' % id in body) for body in bodies] == [1, 2, 3, 4]
+
+
+async def test_what_comes_while_an_answer_is_owed_waits_and_is_answered() -> None:
+    server, session, connection = await _known()
+    connection.send(post({"id": 2, "method": "slow"}, session))
+    half = post({"id": 3, "method": "x"}, session)
+    connection.send(half[:40], half[40:])
+    await connection.settle()
+    assert connection.wire.paused
+    server.house.desk.go.set()
+    await connection.settle()
+    assert not connection.wire.paused
+    assert [answer.json["id"] for answer in connection.answers] == [1, 2, 3]
+
+
+async def test_a_client_that_has_closed_its_sending_side_gets_its_answer() -> None:
+    server, session, connection = await _known()
+    connection.send(post({"id": 2, "method": "slow"}, session))
+    await connection.settle()
+    connection.end()
+    server.house.desk.go.set()
+    await connection.settle()
+    assert connection.answers[-1].headers["connection"] == "close"
+    assert connection.answers[-1].json["id"] == 2
+    assert connection.wire.closed
+
+
+async def test_a_listener_that_ends_lets_an_answer_out_and_the_connection_go() -> None:
+    server, session, connection = await _known()
+    connection.send(post({"id": 2, "method": "slow"}, session))
+    await connection.settle()
+    connection.protocol.shutdown()
+    assert not connection.wire.closed
+    server.house.desk.go.set()
+    await connection.settle()
+    assert connection.answers[-1].headers["connection"] == "close"
+    assert connection.wire.closed
+
+
+@pytest.mark.parametrize("state", ["leaving", "refusing", "elsewhere"])
+async def test_a_listener_that_hands_over_goes_the_long_way(state: str) -> None:
+    server, session, connection = await _known()
+    cycle = connection.protocol.cycle
+    setattr(server.house.listener, state, (lambda id, body: None) if state == "elsewhere" else True)
+    connection.send(post({"id": 2, "method": "x"}, session))
+    await connection.settle()
+    assert connection.protocol.cycle is not cycle
+    assert connection.answers[-1].status == (503 if state == "refusing" else 200)
+
+
+async def test_another_configuration_is_looked_at_anew() -> None:
+    server, session, connection = await _known()
+    house = server.house
+    house.listener.configure(
+        Config(), type(house.listener.limits)(Config(request_body_max_bytes=10), lambda b: ())
+    )
+    connection.send(post({"id": 2, "method": "x"}, session))
+    await connection.settle()
+    assert connection.answers[-1].status == 413
+
+
+async def test_a_session_that_is_over_is_not_found() -> None:
+    server, session, connection = await _known()
+    await server.house.listener.table.remove(session)
+    connection.send(post({"id": 2, "method": "x"}, session))
+    await connection.settle()
+    assert connection.answers[-1].status == 404
+
+
+async def test_a_session_that_ends_ends_what_is_owed() -> None:
+    server, session, connection = await _known()
+    connection.send(post({"id": 2, "method": "slow"}, session))
+    await connection.settle()
+    await server.house.listener.table.remove(session)
+    await connection.settle()
+    assert connection.answers[-1].whole
+    assert server.house.app.in_flight == 0
+
+
+async def test_a_request_whose_id_is_in_flight_is_refused() -> None:
+    server, session, connection = await _known()
+    other = server.connect()
+    connection.send(post({"id": 2, "method": "slow"}, session))
+    other.send(post({"id": 1, "method": "x"}, session))
+    await other.settle()
+    other.send(post({"id": 2, "method": "x"}, session))
+    await other.settle()
+    assert other.answers[-1].status == 400
+    server.house.desk.go.set()
+    await connection.settle()
+    assert connection.answers[-1].json["id"] == 2
+
+
+async def test_a_kept_connection_ends_after_its_time_and_not_while_it_is_used() -> None:
+    _, session, connection = await _known()
+    for id in range(2, 6):
+        await asyncio.sleep(50)
+        connection.send(post({"id": id, "method": "x"}, session))
+        await connection.settle()
+    assert len(connection.answers) == 5
+    assert not connection.wire.closed
+    await asyncio.sleep(74)
+    assert not connection.wire.closed
+    await asyncio.sleep(2)
+    assert connection.wire.closed
+
+
+async def test_a_body_that_never_ends_times_out() -> None:
+    _, session, connection = await _known()
+    connection.send(post({"id": 2, "method": "x"}, session)[:-3])
+    await asyncio.sleep(30)
+    assert connection.answers[-1].status == 408
+
+
+async def test_a_body_that_is_too_large_for_this_way_goes_the_other() -> None:
+    _, session, connection = await _known()
+    cycle = connection.protocol.cycle
+    large = {"id": 2, "method": "x", "params": {"name": "y" * LARGEST}}
+    connection.send(post(large, session))
+    await connection.settle()
+    assert connection.answers[-1].json["id"] == 2
+    assert connection.protocol.cycle is not cycle
+
+
+@pytest.mark.parametrize(
+    "length",
+    [b"+%d", b" %d", b"%d ", b"0%d", b"-%d", b"0x%d", b"%d, %d", b"", b"9%d", b"%d\r\nContent-Length: %d"],
+)
+async def test_a_length_in_another_form_is_read_as_uvicorn_reads_it(length: bytes) -> None:
+    """Whoever reads one length and answers by another can be made to take a body for a request."""
+    body = b'{"id":2,"method":"x"}'
+    digits = length.replace(b"%d", b"%d" % len(body))
+    assert await _seen(DirectProtocol, body, digits) == await _seen(NarrowProtocol, body, digits)
+
+
+async def _seen(kind: type[NarrowProtocol], body: bytes, digits: bytes) -> object:
+    _, session, connection = await _known(kind)
+    connection.send(post(body, session, length=digits))
+    await connection.settle()
+    return [_shown(answer, session) for answer in connection.answers], connection.wire.closed
+
+
+BY_CHANCE = ("x-request-id", "connection")
+"""The latter says whether the end of a client's side was seen before its answer went out."""
+
+
+def _shown(answer: Answer, session: str) -> object:
+    """An answer without what chance decides."""
+    headers = {k: v.replace(session, "SESSION") for k, v in answer.headers.items() if k not in BY_CHANCE}
+    body = re.sub(rb'"requestId":"[^"]*"', b"", answer.body)
+    return answer.status, sorted(headers.items()), body, answer.whole
+
+
+METHODS = ["x", "slow", "chatty", "bad", "tools/call", "ping"]
+MORE = [
+    b"",
+    b"X-Callmux-Cwd: /a\r\n",
+    b"Origin: http://localhost\r\n",
+    b"X-Request-Id: mine\r\n",
+    b"Expect: 100-continue\r\n",
+]
+Step = tuple[str, Any, Any, Any]
+
+steps = st.one_of(
+    st.tuples(
+        st.just("ask"),
+        st.sampled_from(METHODS),
+        st.sampled_from([2, 3, "a"]),
+        st.sampled_from([0, 0, 0, 0, *range(1, 5)]),
+    ),
+    st.tuples(st.just("cut"), st.sampled_from(METHODS), st.sampled_from([2, 3]), st.integers(1, 250)),
+    st.tuples(st.just("two"), st.sampled_from(METHODS), st.sampled_from(METHODS), st.just(0)),
+    st.tuples(st.just("tell"), st.just("notifications/cancelled"), st.sampled_from([2, 3]), st.just(0)),
+    st.tuples(st.just("go"), st.just(0), st.just(0), st.just(0)),
+    st.tuples(st.just("wait"), st.sampled_from([0.5, 1.9, 2.1, 6.0]), st.just(0), st.just(0)),
+    st.tuples(st.just("leave"), st.just(0), st.just(0), st.just(0)),
+    st.tuples(st.just("end"), st.just(0), st.just(0), st.just(0)),
+    st.tuples(st.just("fetch"), st.sampled_from([2, 3]), st.just(0), st.just(0)),
+)
+
+
+async def _played(kind: type[NarrowProtocol], script: list[Step]) -> object:
+    """What a client sees that does all this."""
+    server, session, connection = await _known(kind)
+    connections = [connection]
+    for what, one, other, third in script:
+        last = connections[-1]
+        if last.wire.closed:
+            last = server.connect()
+            connections.append(last)
+        match what:
+            case "ask":
+                last.send(post({"id": other, "method": one, "params": {"name": "t"}}, session, MORE[third]))
+            case "cut":
+                whole = post({"id": other, "method": one}, session)
+                last.send(whole[:third], whole[third:])
+            case "two":
+                first, second = {"id": 2, "method": one}, {"id": 3, "method": other}
+                last.send(post(first, session) + post(second, session))
+            case "tell":
+                last.send(post({"method": one, "params": {"requestId": other}}, session))
+            case "go":
+                server.house.desk.go.set()
+            case "wait":
+                await asyncio.sleep(one)
+            case "leave":
+                last.leave()
+            case "end":
+                last.end()
+            case "fetch":
+                fetching = server.connect()
+                connections.insert(0, fetching)
+                event = f"{request_stream(one)}_0"
+                fetching.send(
+                    f"GET /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
+                    f"Mcp-Session-Id: {session}\r\nLast-Event-ID: {event}\r\n\r\n".encode()
+                )
+        for each in connections:
+            await each.settle()
+    server.house.desk.go.set()
+    await asyncio.sleep(10)
+    for each in connections:
+        await each.settle()
+    (seat,) = server.house.listener.table
+    seen = [[_shown(answer, session) for answer in each.answers] for each in connections]
+    done = server.house.app.in_flight, seat.active, len(seat._streams)
+    for each in connections:
+        each.leave()
+    await settle()
+    return seen, done
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(steps, min_size=1, max_size=8))
+def test_a_client_cannot_tell_the_two_ways_apart(script: list[Step]) -> None:
+    assert play(_played(DirectProtocol, script)) == play(_played(NarrowProtocol, script)), json.dumps(script)
