@@ -404,7 +404,7 @@ async def _played(kind: type[NarrowProtocol], script: list[Step]) -> object:
         await each.settle()
     (seat,) = server.house.listener.table
     seen = [[_shown(answer, session) for answer in each.answers] for each in connections]
-    done = server.house.app.in_flight, seat.active, len(seat._streams)
+    done = server.house.app.in_flight, seat.active, len(seat.answering)
     for each in connections:
         each.leave()
     await settle()

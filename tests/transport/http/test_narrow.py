@@ -1,11 +1,10 @@
-"""The server itself, over real sockets: what it binds, what it refuses, and how it stops."""
+"""Connections of the server, over real sockets: what it refuses, and for how long it waits."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -26,7 +25,7 @@ async def _hello(exchange: Exchange) -> None:
     await exchange.answer_json(200, {"hello": 1})
 
 
-async def _sent(port: int, data: bytes) -> bytes:
+async def sent(port: int, data: bytes) -> bytes:
     """All that comes back until the server closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -41,7 +40,7 @@ def _house() -> House:
     return House(routes={"/hello": _hello})
 
 
-def _served(scene: Callable[[HttpServer, int], Awaitable[None]], house: Callable[[], House] = _house) -> None:
+def served(scene: Callable[[HttpServer, int], Awaitable[None]], house: Callable[[], House] = _house) -> None:
     async def whole() -> None:
         listening = bind("127.0.0.1", 0)
         server = HttpServer(house().app, listening)
@@ -55,33 +54,26 @@ def _served(scene: Callable[[HttpServer, int], Awaitable[None]], house: Callable
     run(whole())
 
 
-def test_a_taken_port_is_refused() -> None:
-    with bind("127.0.0.1", 0) as first:
-        assert first.getblocking() is False
-        with pytest.raises(OSError):
-            bind("127.0.0.1", first.getsockname()[1])
-
-
 def test_a_good_request_is_answered() -> None:
     async def scene(server: HttpServer, port: int) -> None:
-        answer = await _sent(port, LAST)
+        answer = await sent(port, LAST)
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
         assert answer.endswith(b'{"hello":1}')
         assert b"server:" not in answer.lower()
 
-    _served(scene)
+    served(scene)
 
 
 def test_endless_headers_are_refused_but_not_many_requests_of_one_connection() -> None:
     async def scene(server: HttpServer, port: int) -> None:
         start = b"GET /hello HTTP/1.1\r\nx-long: "
-        answer = await _sent(port, start.ljust(MAX_HEADER_BYTES + 1, b"x"))
+        answer = await sent(port, start.ljust(MAX_HEADER_BYTES + 1, b"x"))
         assert answer.startswith(b"HTTP/1.1 431 ")
         whole = GOOD % (b"x-long: %b\r\n" % (b"x" * 100_000))
-        assert (await _sent(port, whole)).startswith(b"HTTP/1.1 431 ")
-        assert (await _sent(port, whole.replace(b"/hello", b"/" * 80_000))).startswith(b"HTTP/1.1 414 ")
+        assert (await sent(port, whole)).startswith(b"HTTP/1.1 431 ")
+        assert (await sent(port, whole.replace(b"/hello", b"/" * 80_000))).startswith(b"HTTP/1.1 414 ")
         many = GOOD % b"".join(b"x-%d: y\r\n" % n for n in range(narrow.MAX_HEADERS))
-        assert (await _sent(port, many)).startswith(b"HTTP/1.1 431 ")
+        assert (await sent(port, many)).startswith(b"HTTP/1.1 431 ")
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for _ in range(3):
             writer.write(GOOD % (b"x-long: %b\r\n" % (b"x" * 30_000)))
@@ -89,7 +81,7 @@ def test_endless_headers_are_refused_but_not_many_requests_of_one_connection() -
         writer.close()
         await writer.wait_closed()
 
-    _served(scene)
+    served(scene)
 
 
 POST = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
@@ -137,11 +129,11 @@ def test_a_head_that_can_be_read_in_two_ways_is_refused_and_ends_the_connection(
     """One request in the eyes of a proxy must not be two in ours, and none is for another host."""
 
     async def scene(server: HttpServer, port: int) -> None:
-        answer = await _sent(port, request_)
+        answer = await sent(port, request_)
         assert answer.partition(b" ")[2][:3] in (b"400", b"501")
         assert answer.count(b"HTTP/1.1 ") == 1
 
-    _served(scene)
+    served(scene)
     assert capfd.readouterr().err == "", "nonsense does not fill the log"
 
 
@@ -159,7 +151,7 @@ def test_a_refused_body_is_read_to_its_end_only_if_that_is_near(megabytes: int, 
             assert (b"HTTP/1.1 200 OK" in await reader.read()) is goes_on
         writer.close()
 
-    _served(scene)
+    served(scene)
 
 
 def test_what_comes_after_a_body_is_no_header() -> None:
@@ -180,10 +172,10 @@ def test_what_comes_after_a_body_is_no_header() -> None:
             trailers = b"x-forwarded-for: 192.0.2.1\r\nauthorization: Bearer x\r\n"
             body = b"1\r\na\r\n0\r\n" + trailers + b"\r\n"
             port = listening.getsockname()[1]
-            answer = await _sent(port, head + b"transfer-encoding: chunked\r\n\r\n" + body)
+            answer = await sent(port, head + b"transfer-encoding: chunked\r\n\r\n" + body)
             assert answer.startswith(b"HTTP/1.1 200 ")
             endless = b"1\r\na\r\n0\r\n" + b"x: y\r\n" * 100_000
-            answer = await _sent(port, head + b"transfer-encoding: chunked\r\n\r\n" + endless)
+            answer = await sent(port, head + b"transfer-encoding: chunked\r\n\r\n" + endless)
             assert b" 431 " in answer or answer == b""
         finally:
             await server.stop()
@@ -196,28 +188,28 @@ def test_what_comes_after_a_body_is_no_header() -> None:
 def test_an_absolute_target_of_the_same_host_is_answered() -> None:
     async def scene(server: HttpServer, port: int) -> None:
         line = b"GET http://localhost/hello HTTP/1.1\r\nhost: LOCALHOST\r\nconnection: close\r\n\r\n"
-        assert (await _sent(port, line)).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert (await sent(port, line)).startswith(b"HTTP/1.1 200 OK\r\n")
 
-    _served(scene)
+    served(scene)
 
 
 def test_headers_that_never_end_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(narrow, "HEADER_SECONDS", 0.05)
 
     async def scene(server: HttpServer, port: int) -> None:
-        assert (await _sent(port, b"GET /hello HTTP/1.1\r\n")).startswith(b"HTTP/1.1 408 ")
+        assert (await sent(port, b"GET /hello HTTP/1.1\r\n")).startswith(b"HTTP/1.1 408 ")
 
-    _served(scene)
+    served(scene)
 
 
 def test_who_connects_and_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(narrow, "HEADER_SECONDS", 0.05)
 
     async def scene(server: HttpServer, port: int) -> None:
-        assert await _sent(port, b"") == b""
+        assert await sent(port, b"") == b""
         await until(lambda: not server._server.server_state.connections, "the end of the connection")
 
-    _served(scene)
+    served(scene)
 
 
 def test_a_kept_connection_may_be_silent_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +227,7 @@ def test_a_kept_connection_may_be_silent_for_longer(monkeypatch: pytest.MonkeyPa
         writer.close()
         await writer.wait_closed()
 
-    _served(scene)
+    served(scene)
 
 
 def test_connections_that_carry_nothing_make_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,11 +241,11 @@ def test_connections_that_carry_nothing_make_room_for_others(monkeypatch: pytest
         await until(lambda: sum(reader.at_eof() for reader, _ in silent) == 18, "the others to be closed")
         ask.write(GOOD % b"")
         await kept.readuntil(b'{"hello":1}')
-        assert (await _sent(port, LAST)).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert (await sent(port, LAST)).startswith(b"HTTP/1.1 200 OK\r\n")
         for _, writer in [*silent, (kept, ask)]:
             writer.close()
 
-    _served(scene)
+    served(scene)
 
 
 def test_descriptors_are_left_for_servers_and_files() -> None:
@@ -266,9 +258,9 @@ def test_a_body_that_never_ends_times_out(monkeypatch: pytest.MonkeyPatch, begun
 
     async def scene(server: HttpServer, port: int) -> None:
         head = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n"
-        assert (await _sent(port, head + begun)).startswith(b"HTTP/1.1 408 ")
+        assert (await sent(port, head + begun)).startswith(b"HTTP/1.1 408 ")
 
-    _served(scene)
+    served(scene)
 
 
 def test_a_body_that_comes_slowly_but_steadily_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +283,7 @@ def test_a_body_that_comes_slowly_but_steadily_is_read(monkeypatch: pytest.Monke
         writer.close()
         await writer.wait_closed()
 
-    _served(scene)
+    served(scene)
 
 
 def test_a_client_that_has_closed_its_sending_side_gets_its_answer() -> None:
@@ -311,7 +303,7 @@ def test_a_client_that_has_closed_its_sending_side_gets_its_answer() -> None:
             writer.close()
             await writer.wait_closed()
 
-    _served(scene)
+    served(scene)
 
 
 @pytest.mark.parametrize("end", ["close", "write_eof"])
@@ -340,42 +332,4 @@ def test_a_request_that_is_cancelled_by_leaving_is_so_before_its_answer_begins(
         writer.close()
         await writer.wait_closed()
 
-    _served(scene, house)
-
-
-def test_a_server_that_stops_accepting_still_serves_its_connections() -> None:
-    async def scene(server: HttpServer, port: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(GOOD % b"")
-        await reader.readuntil(b'{"hello":1}')
-        await server.stop_accepting()
-        with pytest.raises(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
-            pass
-        writer.write(LAST)
-        assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
-        writer.close()
-        await writer.wait_closed()
-
-    _served(scene)
-
-
-def test_connections_are_let_go_once_they_carry_nothing() -> None:
-    async def scene(server: HttpServer, port: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(GOOD % b"")
-        await reader.readuntil(b'{"hello":1}')
-        half, started = await asyncio.open_connection("127.0.0.1", port)
-        started.write(b"GET /hello HTTP/1.1\r\nhost: ")
-        # Whatever reaches the server after this one, the half request has reached it before.
-        await _sent(port, LAST)
-        assert server.let_go()
-        assert await reader.read() == b""
-        started.write(b"localhost\r\nconnection: close\r\n\r\n")
-        assert (await half.read()).endswith(b'{"hello":1}')
-        while server.let_go():
-            await asyncio.sleep(0.01)
-        for one in (writer, started):
-            one.close()
-            await one.wait_closed()
-
-    _served(scene)
+    served(scene, house)

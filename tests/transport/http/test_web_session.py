@@ -109,11 +109,11 @@ async def test_an_id_stands_for_a_new_request_as_soon_as_the_old_one_is_cancelle
     seat.session.receive(parse(b'{"id":1,"method":"slow"}'))
     # Before the first step of its task.
     seat.session.receive(parse(b'{"method":"notifications/cancelled","params":{"requestId":1}}'))
-    assert (first.finished, first.is_empty, seat.is_answering(1)) == (True, True, False)
+    assert (first.finished, first.is_empty, (1 in seat.answering)) == (True, True, False)
     second = seat.open_stream(1)
     seat.session.receive(parse(b'{"id":1,"method":"slow"}'))
     await settle()
-    assert (second.finished, seat.is_answering(1)) == (False, True)
+    assert (second.finished, (1 in seat.answering)) == (False, True)
     desk.go.set()
     await settle()
     assert len(await _drained(second)) == 1

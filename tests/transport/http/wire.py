@@ -128,10 +128,12 @@ class Connection:
                 self.wire.close()
 
     async def settle(self) -> None:
-        for _ in range(3):
-            await settle()
-            self.pump()
         await settle()
+        for _ in range(20):
+            if not (self._unread or self._ends):
+                break
+            self.pump()
+            await settle()
 
     def leave(self) -> None:
         """Closes the connection."""

@@ -116,7 +116,7 @@ async def _answer(exchange: Exchange, seat: WebSession, message: Message, said: 
         await exchange.answer(202)
         return
     ids = Counter(request.id for request in requests)
-    if (taken := next((id for id, n in ids.items() if n > 1 or seat.is_answering(id)), None)) is not None:
+    if (taken := next((id for id, n in ids.items() if n > 1 or id in seat.answering), None)) is not None:
         # The one in flight keeps its stream and its answer.
         raise Refusal(400, "Invalid request: a request of this id is still in flight", -32600, taken)
     stream = seat.open_stream(requests[0].id)

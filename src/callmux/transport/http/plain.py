@@ -18,6 +18,8 @@ from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+import msgspec
+
 from callmux.guard.gate import GONE, Gate, TurnedAway
 from callmux.protocol.calling import Calling, of_caller
 from callmux.protocol.jsonrpc import Id, Request
@@ -119,9 +121,16 @@ class Head:
         self.kind = kind
         self.route = ""
 
-    def said_by(self, request_id: str) -> Said:
-        """What one more request with this head says beside its message."""
-        known = self.said
+    def said_again(self, request_id: str, now: float) -> Said:
+        """What one more request with this head says beside its message, and of its session: requests with
+        other heads may have said something else meanwhile."""
+        seat, known = self.seat, self.said
+        facts = seat.session.facts
+        seat.seen_at = now
+        if known.cwd is not None:
+            facts.cwd, facts.cwd_source = known.cwd, "header"
+        if self.kind is not None:
+            facts.client_kind = self.kind
         return Said(
             cwd=known.cwd,
             headers=known.headers,
@@ -129,16 +138,6 @@ class Head:
             session_id=known.session_id,
             request_id=request_id,
         )
-
-    def note(self, now: float) -> None:
-        """One more request says of its session what the first one said; requests with other heads may have
-        said something else meanwhile."""
-        seat, facts = self.seat, self.seat.session.facts
-        seat.seen_at = now
-        if self.said.cwd is not None:
-            facts.cwd, facts.cwd_source = self.said.cwd, "header"
-        if self.kind is not None:
-            facts.client_kind = self.kind
 
     def fits(self, url: bytes, fields: Fields) -> bool:
         """Whether another head is the same, but for the length of the body."""
@@ -221,10 +220,10 @@ class Carrier(Protocol):
         """Answers the request as any other, by `work`, which may read `body`."""
 
 
-class Reply:
+class Reply(msgspec.Struct, eq=False):
     """The answer to one plain request, to come on one connection.
 
-    Args:
+    Attributes:
         calls: What it belongs to.
         carrier: The connection.
         head: What its head says.
@@ -233,30 +232,16 @@ class Reply:
         exchange: What passed the gate; None where there is none.
         body: What it brought, where that is to be shown.
         began: When it came, by the monotonic clock.
-
     """
 
-    __slots__ = ("began", "body", "calls", "carrier", "exchange", "head", "id", "request_id")
-
-    def __init__(
-        self,
-        calls: PlainCalls,
-        carrier: Carrier,
-        head: Head,
-        id: Id,
-        request_id: str,
-        exchange: Exchange | None,
-        body: bytes | None,
-        began: float,
-    ) -> None:
-        self.calls = calls
-        self.carrier = carrier
-        self.head = head
-        self.id = id
-        self.request_id = request_id
-        self.exchange = exchange
-        self.body = body
-        self.began = began
+    calls: PlainCalls
+    carrier: Carrier
+    head: Head
+    id: Id
+    request_id: str
+    exchange: Exchange | None
+    body: bytes | None
+    began: float
 
     @property
     def key(self) -> str:
@@ -339,13 +324,12 @@ class PlainCalls:
         message = of_caller(body)
         if type(message) is not Calling and (type(message) is not Request or message.method == "initialize"):
             return False
-        if seat.is_answering(message.id):
+        if message.id in seat.answering:
             return False
         exchange: Exchange | None = None
         id, now = request_id(None), self._now()
         if head.gate is None:
-            said = head.said_by(id)
-            head.note(now)
+            said = head.said_again(id, now)
         else:
             exchange = head.exchange.again(id, now)
             try:
@@ -363,7 +347,8 @@ class PlainCalls:
             said = listener.note(seat, exchange)
         shown = body if listener.shows_bodies else None
         reply = Reply(self, carrier, head, message.id, id, exchange, shown, now)
-        seat.owe(reply)
+        seat.answering[message.id] = reply
+        seat.active += 1
         carrier.owe(reply)
         self._waiting[reply] = now + PATIENCE_SECONDS
         if self._timer is None:

@@ -44,6 +44,8 @@ class WebSession:
         asked: The profile in the address at which it began; empty for none.
         own: What it says by itself.
         own_read: The last event of it that was sent to the client.
+        answering: What takes the answers to requests in flight, by their ids: a stream, or a reply that may
+            become one.
         active: Requests and streams in progress: while there are any, the session is not idle.
         seen_at: When it was last active, by the monotonic clock.
     """
@@ -64,7 +66,7 @@ class WebSession:
         self.seen_at = now
         self.closed = False
         self.own_read = 0
-        self._streams: dict[Id, Stream | Reply] = {}
+        self.answering: dict[Id, Stream | Reply] = {}
         self._sent: dict[Id, bytes] = {}
         self._kept = kept
 
@@ -75,25 +77,16 @@ class WebSession:
         """A request begins that may outlast what carried it here: `Session.over` tells when it is over."""
         self.active += 1
 
-    def is_answering(self, id: Id) -> bool:
-        """Whether a request of this id is still in flight."""
-        return id in self._streams
-
     def open_stream(self, id: Id) -> Stream:
         """The stream for the answer to the client's request `id`, before that is handed over."""
-        stream = self._streams[id] = Stream(request_stream(id))
+        stream = self.answering[id] = Stream(request_stream(id))
         stream.owed = 1
         return stream
 
     def share_stream(self, id: Id, stream: Stream) -> None:
         """The answer to `id` goes out on a stream that another request of the same batch opened."""
-        self._streams[id] = stream
+        self.answering[id] = stream
         stream.owed += 1
-
-    def owe(self, reply: Reply) -> None:
-        """A plain request begins: its answer goes out by `reply`."""
-        self._streams[reply.id] = reply
-        self.active += 1
 
     def sent(self, id: Id, line: bytes) -> None:
         """The answer to a plain request is on its way, and perhaps does not arrive."""
@@ -139,7 +132,7 @@ class WebSession:
         return _once_found(stream, number)
 
     def _open(self, key: str) -> Stream | None:
-        found = next((stream for stream in self._streams.values() if stream.key == key), None)
+        found = next((stream for stream in self.answering.values() if stream.key == key), None)
         if isinstance(found, Reply):
             return found.become_stream()
         if found is None:
@@ -150,21 +143,21 @@ class WebSession:
         self.own.push(line)
 
     def _route(self, line: bytes, about: Id | None, final: bool) -> None:
-        stream = self._streams.get(about) if about is not None else None
+        stream = self.answering.get(about) if about is not None else None
         if stream is None:
             if line:
                 self.own.push(line, is_answer=final)
             return
         if isinstance(stream, Reply):
             if final and line and about is not None:
-                del self._streams[about]
+                del self.answering[about]
                 stream.calls.answered(stream, line)
                 return
             stream = stream.become_stream()
         if line:
             stream.push(line, is_answer=final)
         if final and about is not None:
-            del self._streams[about]
+            del self.answering[about]
             stream.owed -= 1
             if not stream.owed:
                 stream.finish()
@@ -174,9 +167,9 @@ class WebSession:
     def end(self) -> None:
         """The session is over: every stream ends."""
         self.closed = True
-        for stream in [self.own, *self._streams.values()]:
+        for stream in [self.own, *self.answering.values()]:
             (stream.become_stream() if isinstance(stream, Reply) else stream).finish()
-        self._streams.clear()
+        self.answering.clear()
         self._sent.clear()
         self._kept.forget(self.id)
 
