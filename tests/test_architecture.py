@@ -159,7 +159,9 @@ CALLED_FROM_OUTSIDE = {
     "library.gateway.ToolResult": "programs of others",
     "library.listener.Listener": "programs of others",
     "management.client.ManagementClient": "programs of others",
-    "transport.http.serve.NarrowProtocol": "uvicorn and httptools",
+    "bridge.client.Connection": "httptools",
+    "transport.http.direct.DirectProtocol": "uvicorn and httptools",
+    "transport.http.narrow.NarrowProtocol": "uvicorn and httptools",
     "upstream.links.child._ChildProtocol": "asyncio",
 }
 """Definitions, and classes with their methods, that something beside callmux calls -> who."""

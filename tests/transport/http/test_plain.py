@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callmux.transport.http.plain import Head, KnownHead, can_be_learned, known_head
+from callmux.transport.http.plain import KnownHead, PlainHead, can_be_learned, known_head
 
 FIELDS = [(b"host", b"localhost"), (b"content-length", b"12"), (b"accept", b"application/json")]
 READ = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 12\r\nAccept: application/json\r\n\r\n"
@@ -84,7 +84,7 @@ def test_a_header_with_consequences_of_its_own_keeps_a_head_from_being_known(nam
 
 
 def test_only_the_length_may_differ_between_heads() -> None:
-    known = Head.__new__(Head)
+    known = PlainHead.__new__(PlainHead)
     known.url, known._place, known._before, known._after = b"/mcp", 1, FIELDS[:1], FIELDS[2:]
     assert known.fits(b"/mcp", [FIELDS[0], (b"content-length", b"99"), FIELDS[2]])
     assert not known.fits(b"/mcp/", FIELDS)

@@ -21,7 +21,7 @@ from callmux.transport.http.exchange import Exchange, Receive, Refusal, Route, S
 from callmux.transport.http.intake import ClientLeft, answer_options, check_headers, check_origin, request_id
 from callmux.transport.http.listener import STOPPING, Listener
 from callmux.transport.http.mcp import go_on, serve_mcp
-from callmux.transport.http.plain import PlainCalls, Reply, Work
+from callmux.transport.http.plain import PlainCalls, PlainReply, Work
 from callmux.transport.http.sse import serve_message, serve_stream
 from callmux.transport.http.streams import Stream
 from callmux.transport.http.web_session import WebSession
@@ -123,7 +123,7 @@ class App:
             if self._bus.http:
                 self._bus.publish(self._fact(exchange, self._now() - exchange.began))
 
-    def _over(self, reply: Reply, status: int) -> None:
+    def _over(self, reply: PlainReply, status: int) -> None:
         """A plain request is over."""
         if (exchange := reply.exchange) is not None and exchange.inside is not None:
             exchange.inside.leave(exchange, status)

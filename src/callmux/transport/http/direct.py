@@ -19,7 +19,7 @@ from callmux.session.facts import Said
 from callmux.transport.http.app import App
 from callmux.transport.http.exchange import LEARN, Exchange, Receive, Send
 from callmux.transport.http.narrow import NarrowProtocol
-from callmux.transport.http.plain import Fields, Head, KnownHead, Reply, Work, known_head
+from callmux.transport.http.plain import Fields, KnownHead, PlainHead, PlainReply, Work, known_head
 from callmux.transport.http.web_session import WebSession
 
 KEPT_LINE_BYTES = 64 * 1024
@@ -50,9 +50,9 @@ class DirectProtocol(NarrowProtocol):
         assert isinstance(app, App)
         self._house = app
         self._calls = app.direct
-        self._head: Head | None = None
+        self._head: PlainHead | None = None
         self._parts: list[bytes] | None = None
-        self._reply: Reply | None = None
+        self._reply: PlainReply | None = None
         self._sent: tuple[WebSession, Id, bytes] | None = None
         self._held = b""
         self._ends = False
@@ -80,15 +80,15 @@ class DirectProtocol(NarrowProtocol):
         self._is_reading = False
 
     def _take(self, known: KnownHead, data: bytes) -> bool:
-        """Takes a request that came in one piece, with a head that was read before; False where it is another
-        one, and nothing has happened."""
+        """Takes a request that came in one piece, with a head that was read before. Whether it is such a
+        request: else nothing has happened."""
         body = known.body(data)
         if body is None or self._head is None or not self.cycle.response_complete:
             return False
         return len(body) <= self._head.most and self._begun(self._head, body)
 
-    def _begun(self, head: Head, body: bytes) -> bool:
-        """Begins with a plain request that has come whole; False where it must go the long way."""
+    def _begun(self, head: PlainHead, body: bytes) -> bool:
+        """Begins with a plain request that has come whole. Whether it can: else it must go the long way."""
         # Before anything: what went out before has arrived.
         while self._previous:
             self._previous.pop()()
@@ -178,10 +178,10 @@ class DirectProtocol(NarrowProtocol):
             self._go_the_long_way(body)
             super().on_message_complete()
 
-    def owe(self, reply: Reply) -> None:
+    def owe(self, reply: PlainReply) -> None:
         self._reply = reply
 
-    def answer(self, reply: Reply, line: bytes, ends: bool) -> None:
+    def answer(self, reply: PlainReply, line: bytes, ends: bool) -> None:
         self._reply = None
         seat = reply.head.seat
         if self.transport is None or self._carrying.is_closing():

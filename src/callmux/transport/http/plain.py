@@ -2,7 +2,7 @@
 timer of its own.
 
 A request is plain where its connection has sent the same head before, so that all that a head says is known
-(`Head`), and where its answer is all that comes and comes soon. Until then a `Reply` stands in the session's
+(`PlainHead`), and where its answer is all that comes and comes soon. Until then a `PlainReply` stands in the session's
 table in place of a stream. The reply becomes a stream, and the rest is as for any other request, when
 something comes before the answer, the answer takes long, or the client leaves.
 
@@ -62,7 +62,7 @@ _VARYING = frozenset(
 """Headers of which each has consequences of its own: a request with one goes the long way."""
 
 
-class Head:
+class PlainHead:
     """What the head of a request says, beside the length of its body, and what was decided of it once.
 
     Args:
@@ -207,20 +207,20 @@ def can_be_learned(fields: Fields) -> bool:
     return _place_of_length(fields) >= 0 and not any(name in _VARYING for name, _ in fields)
 
 
-class Carrier(Protocol):
+class PlainCarrier(Protocol):
     """The connection that a reply goes out on."""
 
-    def owe(self, reply: Reply) -> None:
+    def owe(self, reply: PlainReply) -> None:
         """The answer that goes out next is that of `reply`."""
 
-    def answer(self, reply: Reply, line: bytes, ends: bool) -> None:
+    def answer(self, reply: PlainReply, line: bytes, ends: bool) -> None:
         """Sends the answer, which may end with a line feed; `ends`: the connection ends with it."""
 
     def go_on(self, exchange: Exchange, work: Work, body: bytes | None) -> None:
         """Answers the request as any other, by `work`, which may read `body`."""
 
 
-class Reply(msgspec.Struct, eq=False):
+class PlainReply(msgspec.Struct, eq=False):
     """The answer to one plain request, to come on one connection.
 
     Attributes:
@@ -235,8 +235,8 @@ class Reply(msgspec.Struct, eq=False):
     """
 
     calls: PlainCalls
-    carrier: Carrier
-    head: Head
+    carrier: PlainCarrier
+    head: PlainHead
     id: Id
     request_id: str
     exchange: Exchange | None
@@ -247,6 +247,10 @@ class Reply(msgspec.Struct, eq=False):
     def key(self) -> str:
         """The name of the stream that it would become."""
         return request_stream(self.id)
+
+    def answered(self, line: bytes) -> None:
+        """The answer is there, and nothing came before it."""
+        self.calls.answered(self, line)
 
     def become_stream(self) -> Stream:
         """Goes on as a stream of its session, which its client reads from now on."""
@@ -277,14 +281,14 @@ class PlainCalls:
         listener: Listener,
         route: Work,
         resume: Callable[..., Awaitable[None]],
-        over: Callable[[Reply, int], None],
+        over: Callable[[PlainReply, int], None],
     ) -> None:
         self._listener = listener
         self._now = listener.now
         self._route = route
         self.resume = resume
         self.over = over
-        self._waiting: dict[Reply, float] = {}
+        self._waiting: dict[PlainReply, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -299,16 +303,16 @@ class PlainCalls:
 
     def learned(
         self, url: bytes, fields: Fields, exchange: Exchange, seat: WebSession, said: Said
-    ) -> Head | None:
+    ) -> PlainHead | None:
         """What is known from now on of a head; None where it may not be known again."""
         if not can_be_learned(fields) or exchange.origin is not None or said.trace:
             return None
         listener = self._listener
         kind = listener.kind_of(exchange)
-        return Head(url, fields, exchange, seat, said, listener.limits, listener.gate, kind)
+        return PlainHead(url, fields, exchange, seat, said, listener.limits, listener.gate, kind)
 
-    def begin(self, carrier: Carrier, head: Head, body: bytes) -> bool:
-        """Takes a request; False where nothing has happened and it must go the long way."""
+    def begin(self, carrier: PlainCarrier, head: PlainHead, body: bytes) -> bool:
+        """Takes a request. Whether it can: else nothing has happened, and it must go the long way."""
         listener, seat = self._listener, head.seat
         if (
             listener.refusing
@@ -346,7 +350,7 @@ class PlainCalls:
                 return True
             said = listener.note(seat, exchange)
         shown = body if listener.shows_bodies else None
-        reply = Reply(self, carrier, head, message.id, id, exchange, shown, now)
+        reply = PlainReply(self, carrier, head, message.id, id, exchange, shown, now)
         seat.answering[message.id] = reply
         seat.active += 1
         carrier.owe(reply)
@@ -371,7 +375,7 @@ class PlainCalls:
         if (due := next(iter(self._waiting.values()), None)) is not None:
             self._timer = asyncio.get_running_loop().call_later(max(0.001, due - now), self._look)
 
-    def answered(self, reply: Reply, line: bytes) -> None:
+    def answered(self, reply: PlainReply, line: bytes) -> None:
         """An answer goes out."""
         del self._waiting[reply]
         seat = reply.head.seat
@@ -380,7 +384,7 @@ class PlainCalls:
         reply.carrier.answer(reply, line, self._listener.leaving)
         self.over(reply, 200)
 
-    def let_go(self, reply: Reply) -> Stream:
+    def let_go(self, reply: PlainReply) -> Stream:
         """A reply is none any more: the stream that takes its place."""
         del self._waiting[reply]
         seat = reply.head.seat

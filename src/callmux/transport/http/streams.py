@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from itertools import takewhile
+from typing import Protocol
 
 from callmux.stores.replay import FinishedStream
 
@@ -188,6 +189,20 @@ class Stream:
                     await self._news.next()
             except TimeoutError:
                 return []
+
+
+class Owed(Protocol):
+    """What takes the answer to a request in place of a stream, while the answer is all that comes."""
+
+    @property
+    def key(self) -> str:
+        """The name of the stream that it would become."""
+
+    def answered(self, line: bytes) -> None:
+        """The answer is there, and nothing came before it."""
+
+    def become_stream(self) -> Stream:
+        """Goes on as a stream of its session, which its client reads from now on."""
 
 
 class _Bell:

@@ -15,8 +15,7 @@ from callmux.session.handler import Handler
 from callmux.session.session import Session
 from callmux.session.table import shown
 from callmux.transport.http.kept import KeptStreams
-from callmux.transport.http.plain import Reply
-from callmux.transport.http.streams import Stream
+from callmux.transport.http.streams import Owed, Stream
 
 OWN = "s"
 """Begins the key of the stream of what the session says by itself. The rest is made by chance: a restarted
@@ -66,7 +65,7 @@ class WebSession:
         self.seen_at = now
         self.closed = False
         self.own_read = 0
-        self.answering: dict[Id, Stream | Reply] = {}
+        self.answering: dict[Id, Stream | Owed] = {}
         self._sent: dict[Id, bytes] = {}
         self._kept = kept
 
@@ -133,11 +132,9 @@ class WebSession:
 
     def _open(self, key: str) -> Stream | None:
         found = next((stream for stream in self.answering.values() if stream.key == key), None)
-        if isinstance(found, Reply):
-            return found.become_stream()
         if found is None:
             return next((_of(id, line) for id, line in self._sent.items() if request_stream(id) == key), None)
-        return found
+        return found if isinstance(found, Stream) else found.become_stream()
 
     def _say(self, line: bytes) -> None:
         self.own.push(line)
@@ -148,10 +145,10 @@ class WebSession:
             if line:
                 self.own.push(line, is_answer=final)
             return
-        if isinstance(stream, Reply):
+        if not isinstance(stream, Stream):
             if final and line and about is not None:
                 del self.answering[about]
-                stream.calls.answered(stream, line)
+                stream.answered(line)
                 return
             stream = stream.become_stream()
         if line:
@@ -168,7 +165,7 @@ class WebSession:
         """The session is over: every stream ends."""
         self.closed = True
         for stream in [self.own, *self.answering.values()]:
-            (stream.become_stream() if isinstance(stream, Reply) else stream).finish()
+            (stream if isinstance(stream, Stream) else stream.become_stream()).finish()
         self.answering.clear()
         self._sent.clear()
         self._kept.forget(self.id)
