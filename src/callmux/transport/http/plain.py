@@ -2,9 +2,9 @@
 timer of its own.
 
 A request is plain where its connection has sent the same head before, so that all that a head says is known
-(`PlainHead`), and where its answer is all that comes and comes soon. Until then a `PlainReply` stands in the session's
-table in place of a stream. The reply becomes a stream, and the rest is as for any other request, when
-something comes before the answer, the answer takes long, or the client leaves.
+(`PlainHead`), and where its answer is all that comes and comes soon. Until then a `PlainReply` stands in the
+session's table in place of a stream. The reply becomes a stream, and the rest is as for any other request,
+when something comes before the answer, the answer takes long, or the client leaves.
 
 Heads are learned by `callmux.transport.http.mcp`; `callmux.transport.http.direct` compares and answers.
 """
