@@ -132,3 +132,23 @@ def test_both_ways_go_on_with_the_same_values() -> None:
     assert [_unwrapped(shown) for shown, _ in said] == [value for _, value in said]
     assert value_of("rows[2]{a,b}:\n  1,x\n  2,y") == {"rows": [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]}
     assert value_of("Note: a text\nof two lines") == "Note: a text\nof two lines"
+
+
+@pytest.mark.usefixtures("replay")
+def test_an_agent_reads_plain_answers_as_they_are() -> None:
+    from replay.ways import PlainAnswer
+
+    def answer(*texts: str) -> dict[str, Any]:
+        return {"content": [{"type": "text", "text": text} for text in texts]}
+
+    whole = 'completed: 2 succeeded, 0 failed; each result under a line "=== [index] tool"'
+    said = answer(
+        whole, "\n=== [0] a: 8 bytes\n", '{"n": 1}', "\n=== [1] b: 2 blocks: 1 byte, 1 byte\n", "x", "y"
+    )
+    assert PlainAnswer.of(said) == PlainAnswer([{"n": 1}, "x\ny"], [], "")
+    brief = f'{whole}\nShortened. The rest of one: callmux_get_result {{"ref":"r_1","path":"x"}}'
+    said = answer(brief, "\n=== [0] a: shortened, 1 byte\n", "x", "\n=== [1] b: left out\n")
+    assert PlainAnswer.of(said) == PlainAnswer(["x", {}], [0, 1], "r_1")
+    assert PlainAnswer.of(answer('{"status":"completed"}')) is None
+    with pytest.raises(RuntimeError):
+        PlainAnswer.of(answer(whole.replace("completed", "partial")))

@@ -75,7 +75,7 @@ def measure_catalogues(
     return found
 
 
-FORMATS = ("json", "auto", "toon")
+FORMATS = ("json", "auto", "toon", "plain", "shortest")
 QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "`callmux_search_tools`, 20 tools": ("callmux_search_tools", {"query": "issue", "limit": 20}),
     "`callmux_status` of seven servers": ("callmux_status", {"recommendations": False}),

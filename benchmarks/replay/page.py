@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
 
-from replay.catalogues import ALL, OWN, PLAIN, Size
+from replay.catalogues import ALL, FORMATS, OWN, PLAIN, Size
 from replay.figures import Figures
 from replay.measuring import DIRECT, TOGETHER
 from replay.tasks import SMALL, TASKS
@@ -18,6 +18,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 MARK = "<!-- the figures of docs/context.md, written by benchmarks/context.py -->"
 OURS, META, NPM, NPM_META = "callmux", "callmux, meta-only", "callmux (npm)", "callmux (npm), meta-only"
 WHOLE, NPM_WHOLE = "callmux, unshielded", "callmux (npm), unshielded"
+WHOLE_PLAIN = "callmux, unshielded, plain"
 AGGRESSIVE, META_AGGRESSIVE = "callmux, aggressive", "callmux, meta-only, aggressive"
 READ = (DIRECT, TOGETHER, OURS, WHOLE, META, NPM, NPM_META)
 
@@ -49,7 +50,7 @@ def _values(figures: Figures) -> dict[str, object]:
     """Every single figure that a template names."""
     small, every, own = figures.tasks[SMALL], figures.catalogues[ALL], figures.catalogues[OWN]
     direct, ours = sum_of(figures, DIRECT, "read"), sum_of(figures, OURS, "read")
-    received = {way: sum_of(figures, way, "received") for way in (DIRECT, WHOLE, NPM_WHOLE)}
+    received = {way: sum_of(figures, way, "received") for way in (DIRECT, WHOLE, NPM_WHOLE, WHOLE_PLAIN)}
     return {
         "mark": MARK,
         "servers": ", ".join(figures.about.values()),
@@ -68,6 +69,8 @@ def _values(figures: Figures) -> dict[str, object]:
         "whole_received": received[WHOLE],
         "npm_received": received[NPM_WHOLE],
         "received_change": _change(received[DIRECT], received[WHOLE]),
+        "plain_received": received[WHOLE_PLAIN],
+        "plain_change": _change(received[DIRECT], received[WHOLE_PLAIN]),
         "few": small[OURS].definitions - small[DIRECT].definitions,
         "small_direct": small[DIRECT].new,
         "small_ours": small[OURS].new,
@@ -129,7 +132,7 @@ def _new(figures: Figures) -> str:
 
 
 def _formats(figures: Figures) -> str:
-    ways = {"json": META, "auto": f"{META}, auto", "toon": f"{META}, toon"}
+    ways = {name: META if name == "json" else f"{META}, {name}" for name in FORMATS}
     rows = _by_task(figures, list(ways.values()), "received")
     rows += [(label, *(by[name] for name in ways)) for label, by in figures.formats.items()]
     return _table(("tokens of results", *ways), rows)

@@ -115,9 +115,12 @@ class Callmux(Way):
         self._names = names
 
     def _ask(self, tool: str, arguments: Mapping[str, Any]) -> str:
-        text = text_of(self._process.call(tool, arguments))
-        self.turns.append(Turn([_request(tool, arguments)], [text]))
-        return text
+        return text_of(self._asked_for(tool, arguments))
+
+    def _asked_for(self, tool: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        result = self._process.call(tool, arguments)
+        self.turns.append(Turn([_request(tool, arguments)], [text_of(result)]))
+        return result
 
     def _name(self, call: Call) -> str:
         return self._names[call.server, call.tool]
@@ -141,7 +144,10 @@ class Callmux(Way):
             if step.mapping:
                 said["inputMapping"] = {name: expression for name, (expression, _) in step.mapping.items()}
             shown.append(said)
-        outcome, ref = _completed(self._ask("callmux_pipeline", {"steps": shown}))
+        result = self._asked_for("callmux_pipeline", {"steps": shown})
+        if (plain := PlainAnswer.of(result)) is not None:
+            return self._plain_values(plain, "steps")[-1]
+        outcome, ref = _completed(text_of(result))
         return _unwrapped(self._rest(ref, "finalResult") if ref else outcome["finalResult"])
 
     def named(self, recipe: str, parameters: Mapping[str, Any], calls: Sequence[Call]) -> list[Any]:
@@ -149,9 +155,24 @@ class Callmux(Way):
 
     def _outcomes(self, tool: str, arguments: Mapping[str, Any]) -> list[Any]:
         """What each call of a fan-out says, the pages of a shortened answer included."""
-        outcome, ref = _completed(self._ask(tool, arguments))
+        result = self._asked_for(tool, arguments)
+        if (plain := PlainAnswer.of(result)) is not None:
+            return self._plain_values(plain, "results")
+        outcome, ref = _completed(text_of(result))
         entries = self._rest(ref, "results") if ref else outcome["results"]
         return [_unwrapped(entry["result"]) for entry in entries]
+
+    def _plain_values(self, plain: PlainAnswer, key: str) -> list[Any]:
+        """What each call of a plain answer says; what came shortened is read on, all at once where several
+        did."""
+        if not plain.shortened:
+            return plain.values
+        if len(plain.shortened) > 1:
+            return [_unwrapped(entry["result"]) for entry in self._rest(plain.ref, key)]
+        values = list(plain.values)
+        for index in plain.shortened:
+            values[index] = _unwrapped(self._rest(plain.ref, f"{key}[{index}].result"))
+        return values
 
     def _value(self, text: str) -> Any:
         """What a single answer says, the pages of a shortened one included."""
@@ -169,7 +190,7 @@ class Callmux(Way):
         asked: dict[str, Any] = {"ref": ref} | ({"path": path} if path else {})
         while True:
             # More than a page takes: it ends where it is full.
-            page = _payload(self._ask("callmux_get_result", {**asked, "limit": 100}))
+            page = _page(self._asked_for("callmux_get_result", {**asked, "limit": 100}))
             whole = page["data"] if whole is None else whole + page["data"]
             if not page["hasMore"]:
                 return whole
@@ -219,6 +240,46 @@ class MetaOnly(Callmux):
         return self._value(self._ask("callmux_call", arguments))
 
 
+@dataclass(frozen=True, slots=True)
+class PlainAnswer:
+    """A plain answer to several calls, read as an agent reads it.
+
+    Attributes:
+        values: What each call says, or as much of it as came.
+        shortened: The indexes of those that came shortened or not at all.
+        ref: Where the whole is kept.
+    """
+
+    values: list[Any]
+    shortened: list[int]
+    ref: str
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> PlainAnswer | None:
+        """The answer in this result; None where it is in another form.
+
+        Raises:
+            RuntimeError: Not every call succeeded.
+        """
+        summary, *blocks = (block["text"] for block in result["content"] if block["type"] == "text")
+        if (found := re.search(r'under a line "(.*)index\] tool"', summary)) is None:
+            return None
+        if not summary.startswith("completed"):
+            raise RuntimeError(f"not every call succeeded: {summary}")
+        heading = re.compile(rf"\n?{re.escape(found[1])}\d+\] .*?: (.*)\n")
+        texts: list[list[str]] = []
+        shortened = []
+        for text in blocks:
+            if (begins := heading.fullmatch(text)) is None:
+                texts[-1].append(text)
+                continue
+            if "shortened" in begins[1] or "left out" in begins[1]:
+                shortened.append(len(texts))
+            texts.append([])
+        kept = re.search(r'"ref":"([^"]*)"', summary)
+        return cls([value_of("\n".join(said)) for said in texts], shortened, kept[1] if kept else "")
+
+
 def value_of(text: str) -> Any:
     """The value of a text that is JSON or, exactly, TOON; else the text."""
     try:
@@ -239,6 +300,12 @@ def _request(tool: str, arguments: Mapping[str, Any]) -> str:
 def _payload(text: str) -> Any:
     """The payload of a meta-tool, in whichever format."""
     return json.loads(text) if text[:1] == "{" else toons.loads(text)
+
+
+def _page(result: Mapping[str, Any]) -> Any:
+    """A page of a stored result, in whichever format."""
+    about, *data = (block["text"] for block in result["content"])
+    return {**json.loads(about), "data": data[0]} if data else _payload(about)
 
 
 def _completed(text: str) -> tuple[Any, str | None]:

@@ -65,6 +65,20 @@ def whole(asked: Asked) -> ToolCall:
     return ToolCall(spelling=asked.spelling, arguments=asked.arguments, meta=asked.meta)
 
 
+class Made(msgspec.Struct):
+    """The calls that a request has made, by their size.
+
+    Attributes:
+        asked: Bytes of the request's arguments.
+        sizes: Bytes of the arguments and of the result of each call, together.
+        in_turns: Whether each call needed what came before it.
+    """
+
+    asked: int
+    sizes: list[int] = []
+    in_turns: bool = False
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A parsed request.
 
@@ -74,6 +88,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         output_format: The `outputFormat` argument, if given.
         options: Everything else the meta-tool's own `run` needs, typed by that meta-tool.
         warnings: What was repaired on the way, each `{code, message, recommendation}`.
+        made: Takes note of the calls that it makes; None where nobody asks.
     """
 
     name: str
@@ -81,3 +96,4 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     output_format: str | None = None
     options: Any = None
     warnings: Sequence[Mapping[str, str]] = ()
+    made: Made | None = None

@@ -110,6 +110,16 @@ def test_no_name_breaks_a_line() -> None:
     ]
 
 
+def test_what_conversations_cost_is_told_by_way() -> None:
+    gauges = Gauges(1, 2, {}, (1, 0), CACHE, {"entries": 1, "storedBytes": 50}, KEEPING)
+    counts = {"turns": 3, "calls": 4, "newTokens": 50, "readTokens": 700}
+    gauges.usage = {"asSeen": counts, "oneByOne": counts | {"turns": 9}}
+    found = samples(page(counted(), gauges))
+    assert found["callmux_conversation_turns_total", (("way", "oneByOne"),)] == 9
+    assert found["callmux_conversation_tokens_total", (("kind", "read"), ("way", "asSeen"))] == 700
+    assert found["callmux_conversation_tokens_total", (("kind", "new"), ("way", "asSeen"))] == 50
+
+
 def test_every_name_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "observability.md").read_text("utf-8")
     for family in families(counted(call()), GAUGES):

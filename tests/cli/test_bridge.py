@@ -69,6 +69,7 @@ MAY_LOAD = {
     "rings": {"__init__", "envelope", "ring", "stage"},
     "session": {
         *("__init__", "backlog", "facts", "handler", "inquiries", "pulse", "request", "session"),
+        "usage",
     },
     "transport": {"__init__", "stdio"},
 }

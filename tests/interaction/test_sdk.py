@@ -232,6 +232,24 @@ async def test_several_results_as_they_are(sdk: Sdk) -> None:
     assert result.meta["callmux/outcome"]["failedIndexes"] == [1, 2]
 
 
+@over_sdk("tools.call")
+async def test_what_the_conversation_cost(sdk: Sdk) -> None:
+    async def usage() -> Any:
+        return (await sdk.call("callmux_status")).structured_content["usage"]
+
+    before = await usage()
+    calls = [{"tool": "echo", "arguments": {"n": n}} for n in range(5)]
+    await sdk.call("callmux_parallel", calls=calls)
+    await sdk.call("echo", n=1)
+    after = await usage()
+    assert after["estimated"] is True
+    grown = {
+        way: after[way]["turns"] - before[way]["turns"] for way in ("asSeen", "oneByOne", "severalATurn")
+    }
+    assert grown == {"asSeen": 3, "oneByOne": 6, "severalATurn": 2}
+    assert after["oneByOne"]["readTokens"] > after["severalATurn"]["readTokens"] > 0
+
+
 @over_sdk("tools.error", "elicitation.required")
 async def test_errors_of_tools(sdk: Sdk) -> None:
     assert (await sdk.call("fail")).is_error

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from callmux.config.check import check_document
-from callmux.process.runtime import has_directory
+from callmux.process.servers import has_directory
 from tests.process.test_host import House, config
 from tests.support import play
 

@@ -235,6 +235,12 @@ def test_what_tells_of_one_result_or_none_has_no_plain_form(wanted: str) -> None
     assert untouched({"content": [text({"a": 1})], "isError": True}, wanted)
 
 
+def test_a_page_of_a_text_is_plain_too() -> None:
+    page = success({"ref": "r_1", "data": "a\nb"})
+    assert shown(page, "plain", name="callmux_get_result")["content"][1] == text("a\nb")
+    assert shown(page, "plain", name="callmux_status") == json.loads(page.raw)
+
+
 def test_an_answer_too_large_to_render_stays_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("callmux.rings.toon.LARGEST", 10)
     made = several("a", "b")

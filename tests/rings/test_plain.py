@@ -15,7 +15,7 @@ from msgspec import Raw
 from callmux.metatools.values import unwrapped
 from callmux.protocol.shapes import Result, Told
 from callmux.rings.envelope import success
-from callmux.rings.plain import plainly, texts, without_media
+from callmux.rings.plain import paged, plainly, texts, without_media
 from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.reply import shorten
 from callmux.rings.shield.shelf import Shelf
@@ -371,6 +371,19 @@ def test_an_answer_in_an_unknown_form_is_left_alone() -> None:
     odd = Result(b'{"content":[{"type":"text","text":"{}"}]}')
     assert plainly(odd, made.told, ["a"]) is None
     assert plainly(Result(b'{"content":[]}'), made.told, ["a"]) is None
+
+
+def test_a_page_of_a_text_stands_below_what_is_said_of_it() -> None:
+    page = {"ref": "r_1", "tool": "t", "data": 'say "hi"\n', "hasMore": False, "count": 9.0}
+    shown = paged(success(page))
+    assert shown is not None
+    assert [one["text"] for one in json.loads(shown.raw)["content"]] == [
+        '{"ref":"r_1","tool":"t","hasMore":false,"count":9.0}\n',
+        'say "hi"\n',
+    ]
+    for other in ({**page, "data": ["a"]}, {"ref": "r_1"}):
+        assert paged(success(other)) is None
+    assert paged(Result(b'{"content":[]}')) is None
 
 
 def test_texts_are_those_that_a_model_reads() -> None:

@@ -133,6 +133,16 @@ def families(totals: Totals, gauges: Gauges) -> Iterator[Metric]:
     yield counter("result_bytes_saved", "Bytes that they were shorter.", ["how"], fewer)
     tokens = {how: n // BYTES_A_TOKEN for how, n in fewer.items()}
     yield counter("tokens_saved", "Tokens that they were shorter, estimated from the bytes.", ["how"], tokens)
+    about = "Turns of conversations: as clients had them, and as they would have been without callmux."
+    turns = {way: counts["turns"] for way, counts in gauges.usage.items()}
+    yield counter("conversation_turns", about, ["way"], turns)
+    about = "Tokens of conversations, estimated: new ones, and what all turns have read."
+    spent = {
+        (way, kind): counts[f"{kind}Tokens"]
+        for way, counts in gauges.usage.items()
+        for kind in ("new", "read")
+    }
+    yield counter("conversation_tokens", about, ["way", "kind"], spent)
     yield from _kept(gauges.keeping)
     for name, about, label in (
         ("reloads", "Readings of a changed configuration.", "outcome"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from callmux.context import CallContext
 from callmux.fields import Fields
 from callmux.metatools.children import answered, milliseconds, run_all, tally
-from callmux.metatools.definitions import ITEM, OUTPUT_FORMAT, TEXT, TIMEOUT, closed, definition, listed
+from callmux.metatools.definitions import ITEM, TEXT, TEXT_FORMAT, TIMEOUT, closed, definition, listed
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import Repairs, output_format
 from callmux.plan import Plan, ToolCall
@@ -27,7 +27,7 @@ DEFINITION = definition(
             "server": TEXT,
             "timeoutMs": TIMEOUT,
             "cwd": TEXT,
-            "outputFormat": OUTPUT_FORMAT,
+            "outputFormat": TEXT_FORMAT,
         },
         "tool",
         "items",
@@ -79,4 +79,4 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     payload = tally(outcomes, entries, milliseconds(engine.clock.monotonic() - started))
     if plan.warnings:
         payload["warnings"] = plan.warnings
-    return await answered(payload, outcomes, engine, keep=keep)
+    return await answered(payload, plan, outcomes, engine, keep=keep)

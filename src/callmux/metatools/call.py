@@ -15,6 +15,7 @@ from callmux.context import CallContext
 from callmux.errors import CallmuxError, InvalidArguments, ToolNotFound
 from callmux.fields import Fields, as_object
 from callmux.metatools import get_result
+from callmux.metatools.children import size_of
 from callmux.metatools.definitions import OBJECT, OUTPUT_FORMAT, TEXT, TIMEOUT, closed, definition
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call
@@ -84,6 +85,8 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
         return await get_result.run(plan, engine, context)
     call = plan.calls[0]
     result = await engine.call(call, context)
+    if plan.made is not None:
+        plan.made.sizes.append(size_of(call.arguments) + len(result.raw))
     if isinstance(result, Required):
         raise result.error
     result = alone(result)

@@ -17,7 +17,7 @@ from msgspec import Raw
 from callmux.context import CallContext
 from callmux.metatools.engine import Begun, Engine
 from callmux.metatools.values import unwrapped, unwrapping
-from callmux.plan import ToolCall
+from callmux.plan import Plan, ToolCall
 from callmux.portions import Portions
 from callmux.protocol.shapes import Result, Told
 from callmux.rings.converting import Reminded, as_result
@@ -61,6 +61,11 @@ class ChildOutcome(msgspec.Struct, frozen=True):
         """The members of an entry that every fan-out has."""
         shown = {"ok": self.ok, "result": self.value, "durationMs": self.duration_ms}
         return shown if self.beside is None else shown | self.beside
+
+
+def size_of(raw: Raw | None) -> int:
+    """The bytes of some JSON; 0 for none."""
+    return 0 if raw is None else memoryview(raw).nbytes
 
 
 def milliseconds(seconds: float) -> int:
@@ -310,14 +315,26 @@ def tally(
 
 
 async def answered(
-    payload: Mapping[str, Any], outcomes: Sequence[ChildOutcome | None], engine: Engine, *, keep: bool
+    payload: Mapping[str, Any],
+    plan: Plan,
+    outcomes: Sequence[ChildOutcome | None],
+    engine: Engine,
+    *,
+    keep: bool,
 ) -> Result:
     """The answer that is `payload`.
 
     Args:
+        plan: The request; takes note of its calls.
         outcomes: What became of each call; None for one that was not made.
         keep: Whether it may be shown in another form, for which the results are needed as they came.
     """
+    if plan.made is not None:
+        plan.made.sizes += [
+            len(outcome.value) + (0 if call.arguments is None else len(call.arguments))
+            for call, outcome in zip(plan.calls, outcomes, strict=False)
+            if outcome is not None
+        ]
     result = await in_turns(succeeding(payload), engine.large)
     if keep:
         results = [None if outcome is None else outcome.result for outcome in outcomes]

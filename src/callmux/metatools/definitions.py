@@ -14,7 +14,10 @@ READ_ONLY = {"readOnlyHint": True}
 TEXT: dict[str, Any] = {"type": "string"}
 OBJECT: dict[str, Any] = {"type": "object"}
 TIMEOUT: dict[str, Any] = {"type": "integer"}
-OUTPUT_FORMAT: dict[str, Any] = {"type": "string", "enum": ["json", "toon", "auto", "plain", "shortest"]}
+OUTPUT_FORMAT: dict[str, Any] = {"type": "string", "enum": ["json", "toon", "auto"]}
+"""Each tool takes every format; offered are those that make a difference: definitions cost tokens."""
+TEXT_FORMAT: dict[str, Any] = {"type": "string", "enum": ["json", "toon", "auto", "plain", "shortest"]}
+"""The same where texts of tools are in an answer of ours."""
 DESCRIPTION_LENGTH: dict[str, Any] = {
     "type": "integer",
     "description": "Characters per description; 0 means all",

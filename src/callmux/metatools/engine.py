@@ -10,7 +10,7 @@ import msgspec
 
 from callmux.clock import Clock
 from callmux.config.recipes import Recipe
-from callmux.context import CallContext
+from callmux.context import CallContext, ClientPort
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
@@ -75,6 +75,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
         output_format: The format of answers to requests that name none.
         index_tokens: Tokens that an index of the tools may take in the list, in place of their definitions; 0
             for no index. With one, a call with wrong arguments is answered with the tool's input schema.
+        usage: Gives what the conversation of a client has cost its model; None where nobody knows.
     """
 
     call: Callable[[ToolCall, CallContext], Awaitable[Result]]
@@ -93,6 +94,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     sight: Visibility | None = None
     output_format: str = "json"
     index_tokens: int = 0
+    usage: Callable[[ClientPort], dict[str, Any] | None] = lambda client: None
 
     def tells(self, plan: Plan) -> bool:
         """Whether the answer to a plan may be shown with each result as it came."""

@@ -11,7 +11,7 @@ from functools import partial
 from callmux.context import CallContext
 from callmux.errors import InvalidArguments
 from callmux.fields import Fields
-from callmux.metatools.definitions import OUTPUT_FORMAT, READ_ONLY, TEXT, closed, definition, listed
+from callmux.metatools.definitions import READ_ONLY, TEXT, TEXT_FORMAT, closed, definition, listed
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import output_format
 from callmux.plan import Plan
@@ -34,7 +34,7 @@ DEFINITION = definition(
             "limit": {"type": "integer", "maximum": 100, "description": "Default 50"},
             "fields": listed(TEXT, "Keys to keep of each item"),
             "search": TEXT,
-            "outputFormat": OUTPUT_FORMAT,
+            "outputFormat": TEXT_FORMAT,
         },
         "ref",
     ),

@@ -25,7 +25,9 @@ _GENERAL = (
 _OF_COMPRESSION = ("enabled", "mode", "maxDescriptionChars")
 _OF_SESSIONS = ("sessions", "activeToolCalls")
 _COUNTED = {"sessions": "activeSessions", "activeToolCalls": "activeToolCallCount"}
-_OF_OTHERS = frozenset({"scopedStdioClients", "unresolvedSessionCwd", *_OF_SESSIONS, *_COUNTED.values()})
+_OF_OTHERS = frozenset(
+    {"scopedStdioClients", "unresolvedSessionCwd", "usage", *_OF_SESSIONS, *_COUNTED.values()}
+)
 _RECORD_NAMES = ("addedTools", "removedTools", "toolFilter")
 
 

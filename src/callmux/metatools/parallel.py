@@ -8,7 +8,7 @@ from __future__ import annotations
 from callmux.context import CallContext
 from callmux.fields import Fields
 from callmux.metatools.children import answered, milliseconds, run_all, tally
-from callmux.metatools.definitions import CALL, OUTPUT_FORMAT, closed, definition, listed
+from callmux.metatools.definitions import CALL, TEXT_FORMAT, closed, definition, listed
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import Repairs, output_format, read_calls
 from callmux.plan import Plan
@@ -20,7 +20,7 @@ DEFINITION = definition(
     NAME,
     "Run independent tool calls at once, one answer for all. Prefer it where no call needs another's "
     "result. What failed: failedIndexes.",
-    closed({"calls": listed(CALL), "outputFormat": OUTPUT_FORMAT}, "calls"),
+    closed({"calls": listed(CALL), "outputFormat": TEXT_FORMAT}, "calls"),
 )
 
 
@@ -48,4 +48,4 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     payload = tally(outcomes, entries, milliseconds(engine.clock.monotonic() - started))
     if plan.warnings:
         payload["warnings"] = plan.warnings
-    return await answered(payload, outcomes, engine, keep=keep)
+    return await answered(payload, plan, outcomes, engine, keep=keep)

@@ -24,7 +24,7 @@ from callmux.metatools.children import (
     run_one,
     without_progress,
 )
-from callmux.metatools.definitions import OUTPUT_FORMAT, closed, definition, listed, step
+from callmux.metatools.definitions import TEXT_FORMAT, closed, definition, listed, step
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call
 from callmux.plan import Plan, ToolCall
@@ -46,7 +46,7 @@ DEFINITION = definition(
                     "else is literal"
                 )
             ),
-            "outputFormat": OUTPUT_FORMAT,
+            "outputFormat": TEXT_FORMAT,
         },
         "steps",
     ),
@@ -180,7 +180,9 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     payload["totalDurationMs"] = milliseconds(engine.clock.monotonic() - started)
     if plan.warnings:
         payload["warnings"] = plan.warnings
-    return await answered(payload, outcomes, engine, keep=engine.tells(plan))
+    if plan.made is not None:
+        plan.made.in_turns = True
+    return await answered(payload, plan, outcomes, engine, keep=engine.tells(plan))
 
 
 async def _evaluate(step: Step, results: Sequence[Result], engine: Engine) -> Mapped:

@@ -6,10 +6,12 @@ sees the plan.
 
 from __future__ import annotations
 
+import msgspec
+
 from callmux.context import CallContext
 from callmux.fields import Fields
 from callmux.metatools import recipes
-from callmux.metatools.definitions import OBJECT, OUTPUT_FORMAT, TEXT, closed, definition
+from callmux.metatools.definitions import OBJECT, TEXT, TEXT_FORMAT, closed, definition
 from callmux.metatools.engine import Engine
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
@@ -19,7 +21,7 @@ NAME = "callmux_recipe_run"
 DEFINITION = definition(
     NAME,
     "Run a workflow that the configuration names; arguments fill its parameters. callmux_status lists them.",
-    closed({"recipe": TEXT, "arguments": OBJECT, "outputFormat": OUTPUT_FORMAT}, "recipe"),
+    closed({"recipe": TEXT, "arguments": OBJECT, "outputFormat": TEXT_FORMAT}, "recipe"),
 )
 
 
@@ -40,4 +42,5 @@ def expand(plan: Plan, engine: Engine) -> Plan:
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     """Makes the calls of the recipe; the answer is that of the meta-tool it configures."""
     filled = recipes.filled(plan, engine, context)
-    return await filled.mode.run(filled.plan, engine, context)
+    inner = msgspec.structs.replace(filled.plan, made=plan.made)
+    return await filled.mode.run(inner, engine, context)

@@ -123,6 +123,8 @@ def payload(question: StatusQuestion, engine: Engine, context: CallContext | Non
     answer |= {key: value for key, value in facts.items() if key not in answer and value is not None}
     if not question.sessions:
         answer.pop("listener", None)
+    if context is not None and (usage := engine.usage(context.client)) is not None:
+        answer["usage"] = usage
     if question.recommendations:
         answer["recommendations"] = recommendations(facts, question.server)
     return answer

@@ -22,9 +22,12 @@ class Gauges:
         running, waiting: Calls that run, and that wait for their turn.
         cache, results: What the cache and the store of shortened results say of themselves.
         keeping: How the files are doing in which something is kept of the past.
+        usage: What conversations have cost their models, as estimated, by way and by what is counted.
     """
 
-    __slots__ = ("cache", "in_flight", "keeping", "results", "running", "servers", "sessions", "waiting")
+    __slots__ = (
+        *("cache", "in_flight", "keeping", "results", "running", "servers", "sessions", "usage", "waiting"),
+    )
 
     def __init__(
         self,
@@ -43,3 +46,4 @@ class Gauges:
         self.cache = cache
         self.results = results
         self.keeping = keeping
+        self.usage: Mapping[str, Mapping[str, int]] = {}

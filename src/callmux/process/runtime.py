@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Raw, structs
 
 from callmux.clock import Clock
 from callmux.config.model import Config
-from callmux.config.servers import HttpServer, StdioServer, divided
+from callmux.config.servers import HttpServer, divided
 from callmux.context import CallContext, ClientPort
 from callmux.fields import Fields
 from callmux.metatools import cache_clear, status
@@ -25,6 +26,7 @@ from callmux.metatools.engine import Engine
 from callmux.metatools.meta_tool import definitions
 from callmux.observe.bus import Bus
 from callmux.observe.gauges import Gauges
+from callmux.process.servers import has_directory
 from callmux.process.status import instance_id, snapshot
 from callmux.process.stores import Stores
 from callmux.protocol.methods import HARMLESS
@@ -41,6 +43,7 @@ from callmux.router.names import Names
 from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.router.routing import Routing
+from callmux.session.consumption import usage_of
 from callmux.session.facts import Nobody
 from callmux.upstream.opening.reconnect import timing_of
 from callmux.upstream.pool import Pool, sharing_of
@@ -167,6 +170,7 @@ class Runtime:
             sight=sight,
             output_format=config.output_format,
             index_tokens=config.index_tokens,
+            usage=partial(usage_of, indexes.catalogue),
         )
         self._compression = Compression(
             config.schema_compression, {n: s.schema_compression for n, s in config.servers.items()}
@@ -385,8 +389,3 @@ class Runtime:
 
 
 _QUESTION = status.parse(Fields({"sessions": Raw(b"true"), "recommendations": Raw(b"false")})).options
-
-
-def has_directory(server: object) -> bool:
-    """Whether a call's `cwd` can decide where the server runs."""
-    return isinstance(server, StdioServer) and server.cwd_mode != "global"

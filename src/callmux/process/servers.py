@@ -11,6 +11,7 @@ from pathlib import Path
 
 from callmux import __version__
 from callmux.clock import Clock
+from callmux.config.servers import StdioServer
 from callmux.observe.bus import Bus
 from callmux.places import known_state_dir
 from callmux.process.sign_ins import LateSignIns
@@ -20,6 +21,11 @@ from callmux.upstream.guardian import Guardian
 from callmux.upstream.inventory.listings import Listings
 from callmux.upstream.links.opening import Surroundings
 from callmux.upstream.pool import Pool
+
+
+def has_directory(server: object) -> bool:
+    """Whether a call's `cwd` can decide where the server runs."""
+    return isinstance(server, StdioServer) and server.cwd_mode != "global"
 
 
 class Supply:

@@ -116,12 +116,14 @@ class Result(msgspec.Struct, eq=False, gc=False):
         raw: A JSON object. It is kept, so it must not be a view into a larger buffer.
         code: The code of a failure of callmux; empty for what a server said.
         told: What it tells of several calls, where it may be shown in another form; else None.
+        before: Bytes of the result in whose place it goes out shortened; 0 for one that is whole.
     """
 
     raw: bytes
     _head: ResultHead | None = None
     code: str = ""
     told: Told | None = None
+    before: int = 0
 
     def __repr__(self) -> str:
         return f"Result({self.raw[:80]!r}{'…' if len(self.raw) > 80 else ''})"

@@ -36,6 +36,9 @@ _ITEM = msgspec.json.Decoder(_Item)
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _DECODE = msgspec.json.Decoder().decode
 
+PAGES = "callmux_get_result"
+"""What gives pages of stored results."""
+
 Render = Callable[[Raw], str | None]
 
 
@@ -107,12 +110,14 @@ class Formatting:
 
 
 def _plain(result: Result, plan: Plan) -> Result:
-    """The answer to several calls as plain content; any other answer as it is."""
+    """The answer to several calls, or a page of a text, as plain content; any other answer as it is."""
     told = result.told
-    if told is None or len(result.raw) > toon.LARGEST:
+    if len(result.raw) > toon.LARGEST or (told is None and plan.name != PAGES):
         return result
-    from callmux.rings.plain import plainly
+    from callmux.rings.plain import paged, plainly
 
+    if told is None:
+        return paged(result) or result
     names = [
         call.spelling if call.server is None else join(call.server, call.spelling) for call in plan.calls
     ]

@@ -122,6 +122,7 @@ class _Part(msgspec.Struct, frozen=True):
 _ITEM = msgspec.json.Decoder(_Item)
 _ENTRY = msgspec.json.Decoder(_Entry)
 _FAILED = msgspec.json.Decoder(_Failed)
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _NOTE = msgspec.json.Decoder(_Note)
 _SHORTENED = msgspec.json.Decoder(_Shortened)
 _MALFORMED = (msgspec.MsgspecError, RecursionError, ValueError)
@@ -162,6 +163,18 @@ def plainly(answer: Result, told: Told, names: Sequence[str]) -> Result | None:
     if note is not None:
         meta[SHIELD] = note
     return Result(encode({"content": shown_as, "_meta": meta}), code=answer.code)
+
+
+def paged(answer: Result) -> Result | None:
+    """A page of a stored text as plain content: what else the page has, on a line, then the text as it is.
+    None for any other answer."""
+    try:
+        members = _MEMBERS.decode(answer.head.structured_content or b"")
+        page = msgspec.json.decode(members.pop("data"), type=str)
+    except (KeyError, *_MALFORMED):
+        return None
+    about = _text(encode(members).decode() + "\n")
+    return Result(encode({"content": [about, _text(page)]}), code=answer.code)
 
 
 def texts(result: Result) -> list[str]:

@@ -18,7 +18,7 @@ from callmux.context import CallContext
 from callmux.errors import CallmuxError, InvalidArguments
 from callmux.metatools.engine import Engine
 from callmux.metatools.meta_tool import META_TOOLS, MetaTool
-from callmux.plan import Asked, Plan, ToolCall, whole
+from callmux.plan import Asked, Made, Plan, ToolCall, whole
 from callmux.protocol import apps, jsonrpc
 from callmux.protocol.calling import DirectCall
 from callmux.protocol.jsonrpc import OfOtherEra, RpcError
@@ -263,7 +263,8 @@ class Router:
         plan = meta_tool.expand(meta_tool.read(asked.arguments), self._engine)
         if len(plan.calls) > self._most_calls:
             raise self._too_many(plan, meta_tool)
-        plan = self._with_warnings(plan)
+        made = Made(0 if asked.arguments is None else len(bytes(asked.arguments)))
+        plan = msgspec.structs.replace(self._with_warnings(plan), made=made)
         # A plan runs under its own name: a page of a result may be asked for through callmux_call.
         own = META_TOOLS[plan.name]
         route = self._names.of_meta_tool(own.name, own.traits)

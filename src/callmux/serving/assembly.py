@@ -17,6 +17,7 @@ from callmux.errors import CallmuxError
 from callmux.guard.guard import Guard
 from callmux.guard.principal import Principal
 from callmux.observe.facts import Configured
+from callmux.observe.gauges import Gauges
 from callmux.process.host import Host
 from callmux.process.observers import Observers
 from callmux.serving.reading import ConfigReader
@@ -55,10 +56,17 @@ def assemble(
         config, BodyLimits(config, host.addressed), host.dispatch, _Sessions(host), key, clock
     )
     listener.gate = guard.gate(config)
+    used = host.dispatch.consumption
+
+    def gauges() -> Gauges:
+        now = host.runtime.gauges(app.in_flight, len(listener.table), observers.keeping())
+        now.usage = used.total(host.sessions)
+        return now
+
     pages = Pages(
         probe_routes(listener.table, host.readiness, host.full_status),
         lambda: observers.totals,
-        lambda: host.runtime.gauges(app.in_flight, len(listener.table), observers.keeping()),
+        gauges,
     )
     trees = Trees(host, reading, clock, observers, listener.is_let_in, lambda: guard.visitors)
 
@@ -73,7 +81,11 @@ def assemble(
     pages.configure(config)
     trees.configure(config)
     host.bus.subscribe(Configured, take_effect)
-    host.diagnostics = lambda: {**session_facts(listener), **_problems(observers)}
+    host.diagnostics = lambda: {
+        **session_facts(listener),
+        "usage": used.shown(host.sessions),
+        **_problems(observers),
+    }
     app = App(listener, pages, loopback, host.bus, trees=trees)
     return listener, app, trees
 

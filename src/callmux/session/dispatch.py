@@ -27,6 +27,7 @@ from callmux.rings.ring import Job, start
 from callmux.rings.stage import Outcome
 from callmux.router.offers import Offers
 from callmux.session.client_cwd import circumstances, local, roots_changed
+from callmux.session.consumption import Consumption
 from callmux.session.facts import Said, canonical
 from callmux.session.request import Request
 from callmux.session.session import Session
@@ -35,12 +36,22 @@ from callmux.session.tasks import RemoteTasks
 
 if TYPE_CHECKING:
     from callmux.protocol.modern import Asked
+    from callmux.router.indexes import Indexes
     from callmux.session.modern.parking import Parking
     from callmux.session.modern.request import ModernRequest
-    from callmux.session.modern.serving import Permits, Process, Serving
+    from callmux.session.modern.serving import Permits, Process, Serving, Wired
+
+    class Indexed(Wired, Protocol):
+        """One configuration at work (`callmux.process.runtime.Runtime`)."""
+
+        @property
+        def indexes(self) -> Indexes: ...
 
     class Current(Process, Protocol):
         """The process as a dispatcher needs it: implemented by `callmux.process.host.Host`."""
+
+        @property
+        def runtime(self) -> Indexed: ...
 
         subscriptions: Subscriptions
         single: bool
@@ -100,6 +111,9 @@ class Dispatch:
     Args:
         current: The process.
         parking: Makes what requests wait in for clients that come again, once it is needed.
+
+    Attributes:
+        consumption: What conversations have cost their models.
     """
 
     def __init__(self, current: Current, parking: Callable[[], Parking[ModernRequest]]) -> None:
@@ -107,6 +121,7 @@ class Dispatch:
         self._parking = parking
         self._serving: Serving | None = None
         self._tasks = RemoteTasks()
+        self.consumption = Consumption(lambda: current.runtime.indexes.catalogue())
         self._methods: dict[str, Callable[[Session, Raw | None, CallContext], Coroutine[Any, Any, bytes]]] = {
             "tools/list": self._list_tools,
             "prompts/list": lambda s, p, c: self._list(s, p, "prompts"),
@@ -249,6 +264,7 @@ class Dispatch:
 
     async def closed(self, session: Session) -> None:
         """Forgets a session that is over."""
+        self.consumption.left(session)
         self._tasks.forget(session)
         if self._serving is not None:
             await self._serving.closed(session)

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.depth import is_deeper
+from callmux.session.usage import Usage
 
 if TYPE_CHECKING:
     from callmux.guard.principal import Principal
@@ -66,6 +67,7 @@ class Facts:
         profile: The profile it began in; empty for none.
         roots_asked: It was asked for its roots.
         asking: Held while it is.
+        usage: What its conversation costs.
     """
 
     __slots__ = (
@@ -79,6 +81,7 @@ class Facts:
         "principal",
         "profile",
         "roots_asked",
+        "usage",
         "waits",
     )
 
@@ -93,6 +96,7 @@ class Facts:
         self.profile = ""
         self.roots_asked = False
         self.asking = asyncio.Lock()
+        self.usage = Usage()
 
 
 def kind_of(capabilities: bytes, principal: Principal | None) -> bytes:

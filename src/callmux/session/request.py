@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.context import Loan
+from callmux.protocol.client_peer import ClientPeer
 from callmux.protocol.jsonrpc import Id, RpcError
 from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job, cancel
@@ -46,6 +47,7 @@ class SessionPort(Protocol):
     version: str | None
     observer: Observer | None
     over: Callable[[], None] | None
+    peer: ClientPeer
 
     @property
     def kind(self) -> bytes: ...
@@ -155,7 +157,26 @@ class Request(msgspec.Struct, eq=False):
         # They know each other: left so, both would wait for the collector.
         self.job = None
         if type(outcome) is Result or isinstance(outcome, Result):
-            session.conclude(self, outcome.raw)
+            raw, usage, route = outcome.raw, session.facts.usage, job.route
+            if route is None or route.own is not None or outcome.before:
+                usage.ended(job, outcome, alone=len(session.peer.in_flight) == 1)
+            else:
+                given = job.arguments  # type: ignore[attr-defined]  # a direct call
+                size = len(raw) if given is None else len(raw) + len(given)
+                if len(session.peer.in_flight) == 1 and not usage.open:
+                    usage.turns += 1
+                    usage.read += usage.new
+                    usage.new += size
+                else:
+                    if usage.turns:
+                        usage.settle()
+                    usage.open = True
+                    usage.calls += 1
+                    usage.call_read += usage.call_new
+                    usage.call_new += size
+                    if len(session.peer.in_flight) == 1:
+                        usage.end_turn()
+            session.conclude(self, raw)
         elif isinstance(outcome, RpcError):
             self.refused(outcome)
         elif not isinstance(outcome, Cancelled):

@@ -99,7 +99,7 @@ class Shelf:
         if self._bus.hears(ResultShortened):
             about = {"how": "shield", "server": order.server or "", "tool": order.tool}
             self._bus.publish(ResultShortened(**about, before=len(raw), after=len(reply.raw)))
-        return Result(reply.raw, code=result.code, told=result.told)
+        return Result(reply.raw, code=result.code, told=result.told, before=len(raw))
 
     async def page(
         self, ref: str, query: Query, owner: str, check: Callable[[Sources], None] = lambda sources: None

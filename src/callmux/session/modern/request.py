@@ -299,6 +299,10 @@ class ModernRequest(Request, kw_only=True):
             self.session.observer.finished(self, job, outcome)
         self.job = None
         if isinstance(outcome, Result):
+            flying = self.way.peer.in_flight.values()
+            # Subscriptions are under way for as long as their client is there.
+            alone = not any(one is not self and one.method == "tools/call" for one in flying)
+            self.session.facts.usage.ended(job, outcome, alone=alone)
             if self.lacks and outcome.is_error:
                 self.refused(self._lacking(outcome.raw))
             else:
