@@ -434,3 +434,35 @@ async def test_a_task_keeps_it_for_as_long_as_the_server_keeps_the_task() -> Non
     await later(IDLE * 2)
     assert plant.state() is State.SLEEPING
     await plant.server.close()
+
+
+async def test_whoever_stops_it_while_it_is_being_started_ends_that() -> None:
+    slow, second = FakeLink(), FakeLink()
+    slow.opening = later(1000)
+    plant = Plant(slow, second)
+    plant.server.timing = Timing(5000.0, plant.server.timing.policy)
+    plant.server.start()
+    waiting = asyncio.create_task(plant.acquire())
+    await settle()
+    plant.server.demand.stop()
+    with pytest.raises(UpstreamUnavailable):
+        await waiting
+    await settle()
+    assert (plant.state(), slow.closed) == (State.SLEEPING, 1)
+    await later(10_000)
+    assert len(plant.made) == 1
+    assert (await plant.acquire()).live
+    await plant.server.close()
+
+
+async def test_whoever_stops_it_while_a_directory_is_being_started_ends_that_too() -> None:
+    plant = await Plant(FakeLink(), slow := FakeLink()).up()
+    slow.opening = later(1000)
+    plant.server.timing = Timing(5000.0, plant.server.timing.policy)
+    waiting = asyncio.create_task(plant.server.acquire("t", plant.client, scope=Scope(cwd="/here")))
+    await settle()
+    plant.server.demand.stop()
+    with pytest.raises(CallFailure):
+        await waiting
+    assert (plant.state(), slow.closed, len(plant.server.lanes)) == (State.SLEEPING, 1, 0)
+    await plant.server.close()

@@ -122,8 +122,9 @@ class ServerDemand:
             self._timer = loop.call_later(seconds / LOOKS, self._look)
 
     def stop(self) -> None:
-        """Somebody wants it down: connections end once their calls are done, one that is being opened at
+        """Somebody wants it down: connections end once their calls are done, those that are being opened at
         once, and the next call starts it."""
+        self._lanes.cut_short()
         self._lanes.drop_all()
         if not self._main.is_fresh:
             self._main.sleep()

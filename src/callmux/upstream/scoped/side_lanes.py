@@ -373,6 +373,11 @@ class SideLanes:
         for connection in self.connections():
             self.drop(connection)
 
+    def cut_short(self) -> None:
+        """Gives up those that are being opened; who waits for one is told."""
+        for opening in self._opening.values():
+            opening.task.cancel()
+
     def release(self, client: ClientPort) -> None:
         """Ends the lanes of a client that has left, and soon those that no other client uses."""
         if self._opening:
