@@ -141,3 +141,35 @@ def test_the_benchmark_of_the_first_listing_finds_every_server(tmp_path: Path) -
     options = ["--first-listing", "--servers", "2", "--slow", "0.5", "--rounds", "1", "--json", str(out)]
     subprocess.run([sys.executable, str(script), *options], check=True, timeout=150)
     assert json.loads(out.read_text("utf-8"))["missing"] == 0
+
+
+def test_servers_that_sleep_cost_no_process_and_their_first_call_is_timed(tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    options = ["--servers", "2", "--bare", "--rounds", "1", "--settle", "0", "--json", str(out)]
+    subprocess.run([sys.executable, str(STDIO.with_name("sleeping.py")), *options], check=True, timeout=120)
+    found = json.loads(out.read_text("utf-8"))
+    assert list(found["ways"]) == ["callmux, lazy", "callmux, eager"]
+    assert found["ways"]["callmux, lazy"]["processes"] == 0
+    assert [way["servers"] for way in found["ways"].values()] == [2, 2]
+    assert list(found["calls"]) == ["bare"]
+
+
+def test_random_use_with_idle_stops_fails_no_call_and_passes_no_bound(tmp_path: Path) -> None:
+    """Four sessions need no more than six processes at a time: nobody waits for long."""
+    out = tmp_path / "figures.json"
+    options = ["--minutes", "0.05", "--sessions", "4", "--idle", "1", "--pause", "1", "--all", "6", "--bare"]
+    script = STDIO.with_name("idle_stops.py")
+    subprocess.run([sys.executable, str(script), *options, "--json", str(out)], check=True, timeout=180)
+    found = json.loads(out.read_text("utf-8"))
+    assert (found["failures"], found["looks over a bound"], found["processes after"]) == ({}, 0, 0)
+    assert (found["other processes left"], found["processes before"]) == ([], 0)
+    assert found["calls"] > 0
+
+
+def test_the_listing_has_the_same_bytes_whatever_happens(tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    options = ["--events", "6", "--seed", "3", "--json", str(out)]
+    subprocess.run([sys.executable, str(STDIO.with_name("steady.py")), *options], check=True, timeout=180)
+    found = json.loads(out.read_text("utf-8"))
+    assert list(found["hashes"].values()) == [7]
+    assert found["failed"] == 0

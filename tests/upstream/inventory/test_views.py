@@ -168,7 +168,10 @@ async def test_the_kinds_that_are_assumed_while_the_server_sleeps_are_bounded() 
         client = FakeClient()
         plant.server.views.assume(client, json.dumps({"extensions": {f"c{n}": {}}}).encode())
         plant.server.forget(client)
-    assert repr(plant.server.views) == f"Views({MOST} kinds, 0 guests, 0 being read)"
+    views = plant.server.views
+    views.confirm(b"{}")
+    assert repr(views) == f"Views({MOST} kinds, 0 guests, 0 being read)"
+    assert len(views._assumed) == len(views._unsure) == len(views._stale) == MOST
     await plant.server.close()
 
 
@@ -304,4 +307,16 @@ async def test_while_a_server_starts_a_kind_sees_what_it_saw_and_its_list_is_rea
     await plant.server.acquire("t", FakeClient())
     assert await listed(plant, two) == ["t", "elicitation"]
     assert len(plant.made) == 2
+    await plant.server.close()
+
+
+async def test_where_a_list_cannot_be_read_again_a_kind_sees_what_it_saw() -> None:
+    plant = stocked(await shelf_of_two_kinds(), FakeLink(tools__list=tools("t", "new")), DOWN)
+    plant.server.start()
+    one, two = FakeClient(), FakeClient(ABLE)
+    plant.server.main_line.adopter = one
+    assert await listed(plant, two) == ["t", "elicitation"]
+    await plant.server.acquire("t", one)
+    await later(1)
+    assert (names(plant, ABLE), names(plant, b"{}")) == (["t", "elicitation"], ["t", "new"])
     await plant.server.close()

@@ -163,7 +163,11 @@ class Views:
         except (CallFailure, NoRoom) as failure:
             why = failure.cause if isinstance(failure, CallFailure) else f"too many connections: {failure}"
             log.warning('could not learn what "%s" lists to other clients: %s', self._name, why)
-            self.take(kind, self._main)
+            if kind in self._known:
+                # What they saw before is better than what others see; it is compared another time.
+                self._unsure.add(kind)
+            else:
+                self.take(kind, self._main)
             return
         finally:
             del self._readings[kind]
@@ -199,7 +203,13 @@ class Views:
     def _keep(self, kind: bytes, tools: Tools | None) -> None:
         self._known[kind] = tools
         if len(self._known) > (MOST_OWNED if b"\0" in kind else MOST):
-            self._known.pop(next(iter(self._known)))
+            self._drop(next(iter(self._known)))
+
+    def _drop(self, kind: bytes) -> None:
+        """Forgets a kind, whatever is noted of it."""
+        self._known.pop(kind, None)
+        for noted in (self._stale, self._assumed, self._unsure):
+            noted.discard(kind)
 
     def outdate(self, main: bytes) -> None:
         """Marks the other views as stale, because the main connection lists something new, and reads those of
@@ -211,17 +221,16 @@ class Views:
         """The server has been started anew and lists the same as before on its main connection: what others
         see is most likely the same, too, and is compared on the next connection of their kind. What was only
         assumed is read."""
-        self._known.pop(main, None)
+        self._drop(main)
         self._unsure.update(self._known)
-        assumed = self._assumed & self._known.keys()
-        self._stale |= assumed
-        self._read_stale(assumed)
+        self._stale |= self._assumed
+        self._read_stale(self._assumed)
 
     def came_up(self, client: ClientPort, key: LaneKey) -> None:
         """A connection for a kind of clients is open: what they see is read, where that is from an earlier
         run of the server."""
         kind, general = key.capabilities, key.client is None and key.scope is None
-        if general and kind in self._unsure and kind in self._known:
+        if general and kind in self._unsure:
             self._read_soon(client, kind)
 
     def _read_stale(self, kinds: Set[bytes]) -> None:
@@ -231,7 +240,7 @@ class Views:
 
     def doubt(self, main: bytes) -> None:
         """Marks the other views as stale: each is read when it is asked for next."""
-        self._known.pop(main, None)
+        self._drop(main)
         self._stale.update(self._known)
 
     def outdate_owned(self) -> None:
