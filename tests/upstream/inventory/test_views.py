@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from callmux.upstream.failures import CallFailure
 from callmux.upstream.inventory.views import MOST
 from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.scoped.side_lanes import LINGER_SECONDS
@@ -212,7 +213,7 @@ class OnShelf:
         self.shelf.alone.append(exact)
 
 
-def stocked(shelf: Shelf, *links: FakeLink, lazy: bool = True) -> Plant:
+def stocked(shelf: Shelf, *links: FakeLink | CallFailure, lazy: bool = True) -> Plant:
     """A server that keeps what it lists."""
     plant = Plant(*links)
     plant.server.timing = Timing(5.0, plant.server.timing.policy, lazy)
