@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from callmux.upstream import guardian as guardian_module
 from callmux.upstream import leftovers
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.leftovers import MARK, Container, Marked
@@ -426,8 +427,11 @@ async def test_a_process_that_cannot_be_ended_is_told(
 
 
 @real_loop()
-async def test_a_killed_guardian_is_replaced_at_once(children: list[subprocess.Popen[bytes]]) -> None:
+async def test_a_killed_guardian_is_replaced_at_once(
+    children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody has to start a child first."""
+    monkeypatch.setattr(guardian_module, "RENEWAL_SECONDS", 0.05)
     guardian = Guardian()
     guardian.watch(sleeper(children))
     for _ in range(3):
