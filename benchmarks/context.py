@@ -121,7 +121,7 @@ def _outdated(figures: Figures, root: Path) -> list[str]:
 def _changed(name: str, products: dict[bool, list[str]]) -> list[str]:
     recorded = Figures.load().tasks[name]
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(name, TASKS[name], products, Path(folder), ["callmux"])
+        found = measure(name, TASKS[name], products, Path(folder), ["callmux", "lean"])
     problems = []
     for way, cost in found.items():
         before = recorded[way]

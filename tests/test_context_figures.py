@@ -120,7 +120,7 @@ def test_what_differs_from_run_to_run_makes_no_difference() -> None:
 
 @pytest.mark.usefixtures("replay")
 def test_both_ways_go_on_with_the_same_values() -> None:
-    from replay.ways import _unwrapped, value_of
+    from replay.answers import unwrapped, value_of
 
     said: list[tuple[Any, Any]] = [
         ({"content": [], "structuredContent": {"content": "a\nb"}}, "a\nb"),
@@ -129,26 +129,37 @@ def test_both_ways_go_on_with_the_same_values() -> None:
         ({"n": 1}, {"n": 1}),
         ("text", "text"),
     ]
-    assert [_unwrapped(shown) for shown, _ in said] == [value for _, value in said]
+    assert [unwrapped(shown) for shown, _ in said] == [value for _, value in said]
     assert value_of("rows[2]{a,b}:\n  1,x\n  2,y") == {"rows": [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]}
     assert value_of("Note: a text\nof two lines") == "Note: a text\nof two lines"
 
 
 @pytest.mark.usefixtures("replay")
-def test_an_agent_reads_plain_answers_as_they_are() -> None:
-    from replay.ways import PlainAnswer
+def test_plain_answers_are_read_under_their_headings_and_end_where_something_was_left_out() -> None:
+    from replay.answers import Answer, answer_of
 
-    def answer(*texts: str) -> dict[str, Any]:
+    def plain(*texts: str) -> dict[str, Any]:
         return {"content": [{"type": "text", "text": text} for text in texts]}
 
-    whole = 'completed: 2 succeeded, 0 failed; each result under a line "=== [index] tool"'
-    said = answer(
-        whole, "\n=== [0] a: 8 bytes\n", '{"n": 1}', "\n=== [1] b: 2 blocks: 1 byte, 1 byte\n", "x", "y"
+    told = 'completed: 3 succeeded, 0 failed; each result under a line "=== [index] tool"'
+    first, second = "\n=== [0] a__t: 8 bytes\n", "\n=== [1] b__t: 2 blocks: 1 byte, 1 byte\n"
+    assert answer_of(plain(told, first, '{"n": 1}', second, "x", "y")) == Answer(({"n": 1}, "x\ny"))
+    more = (
+        f'{told}\nThe first 1 of 2 items of "results". callmux_get_result {{"ref":"r_1"}} goes on after that.'
     )
-    assert PlainAnswer.of(said) == PlainAnswer([{"n": 1}, "x\ny"], [], "")
-    brief = f'{whole}\nShortened. The rest of one: callmux_get_result {{"ref":"r_1","path":"x"}}'
-    said = answer(brief, "\n=== [0] a: shortened, 1 byte\n", "x", "\n=== [1] b: left out\n")
-    assert PlainAnswer.of(said) == PlainAnswer(["x", {}], [0, 1], "r_1")
-    assert PlainAnswer.of(answer('{"status":"completed"}')) is None
-    with pytest.raises(RuntimeError):
-        PlainAnswer.of(answer(whole.replace("completed", "partial")))
+    assert answer_of(plain(more, first, "x", "=== [1] b__t: left out\n")) == Answer(("x",), "r_1")
+    with pytest.raises(RuntimeError, match="not every call succeeded"):
+        answer_of(plain("failed: 1 step succeeded, failedStep 1", first, "x", second, "y"))
+
+
+@pytest.mark.usefixtures("replay")
+def test_an_agent_knows_of_an_index_what_stands_in_it_and_nothing_more() -> None:
+    from replay.ways import index_of, keys_in
+
+    text = (
+        "Call one tool.\n\nIndex of tools. ...\n## files__:\nread(path, head?:int) Read a file\n"
+        "edit(edits:{newText, oldText}[], path)\n## git__ (names only):\nlog, show"
+    )
+    index = index_of([text])
+    assert list(index) == ["files__read", "files__edit"]
+    assert keys_in({"edits": [{"newText": "a", "oldText": "b"}]}) == {"edits", "newText", "oldText"}

@@ -19,6 +19,8 @@ from replay.process import Process, text_of
 OWN = "callmux"
 ALL = "all seven"
 PLAIN = "plain"
+LEAN = "lean"
+"""With the preset: our own tools, with the index of all others in their descriptions."""
 MODES: dict[str, dict[str, Any]] = {
     "balanced": {},
     "aggressive": {"schemaCompression": {"mode": "aggressive"}},
@@ -72,6 +74,8 @@ def measure_catalogues(
             found[ALL][way] = size_of(tool for tool in listed if tool not in own)
             for key in files:
                 found[key][way] = size_of(t for t in listed if t["name"].startswith(f"{key}__"))
+    with _started(files, products[False], {"preset": "lean"}, folder) as process:
+        found[OWN][LEAN] = size_of(process.tools())
     return found
 
 

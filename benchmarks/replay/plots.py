@@ -8,15 +8,15 @@ from pathlib import Path
 from replay.catalogues import ALL, OWN, PLAIN
 from replay.figures import Figures
 from replay.measuring import DIRECT, TOGETHER
-from replay.page import META, NPM, OURS
+from replay.page import LEAN, META, NPM, OURS
 from replay.tasks import TASKS
 
-COLOURS = ("#9aa0a6", "#5f6b7a", "#1a73e8", "#12a4af", "#e8710a")
+COLOURS = ("#9aa0a6", "#5f6b7a", "#188038", "#1a73e8", "#12a4af", "#e8710a")
 
 
 def draw(figures: Figures, folder: Path) -> None:
     """Writes both plots into `folder`."""
-    ways = (DIRECT, TOGETHER, OURS, META, NPM)
+    ways = (DIRECT, TOGETHER, LEAN, OURS, META, NPM)
     titles = [task.TITLE for task in TASKS.values()]
     by_way = {way: [figures.tasks[name][way].read for name in TASKS] for way in ways}
     _bars(folder / "context-read.svg", "Tokens read over all turns", titles, by_way, figures.digest())

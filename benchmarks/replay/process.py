@@ -44,11 +44,13 @@ class Process:
         )
         self._asked = 0
         self.about: dict[str, Any] = {}
+        self.instructions = ""
 
     def __enter__(self) -> Self:
         about = {"name": "agent", "version": "1"}
         params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": about}
-        self.about = self.request("initialize", params)["serverInfo"]
+        greeting = self.request("initialize", params)
+        self.about, self.instructions = greeting["serverInfo"], greeting.get("instructions", "")
         self._write({"jsonrpc": "2.0", "method": "notifications/initialized"})
         return self
 
@@ -77,27 +79,39 @@ class Process:
         """The result of a tool."""
         return self.request("tools/call", {"name": tool, "arguments": arguments})
 
+    def calls(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+        """The results of tools that are asked for at once."""
+        params = [{"name": tool, "arguments": arguments} for tool, arguments in asked]
+        return self._answers("tools/call", params)
+
     def request(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The result of a request."""
-        self._asked += 1
-        self._write({"jsonrpc": "2.0", "id": self._asked, "method": method, "params": params})
+        return self._answers(method, [params])[0]
+
+    def _answers(self, method: str, asked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The results of requests that are made at once, in their order."""
+        ids = range(self._asked + 1, self._asked + 1 + len(asked))
+        self._asked += len(asked)
+        for id, params in zip(ids, asked, strict=True):
+            self._write({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+        found: dict[int, dict[str, Any]] = {}
         watch = threading.Timer(SECONDS, self._process.kill)
         watch.start()
         try:
-            while True:
+            while len(found) < len(ids):
                 assert self._process.stdout is not None
                 line = self._process.stdout.readline()
                 if not line:
                     raise RuntimeError(f"{' '.join(self._command)} ended or gave no answer to {method}")
                 message = json.loads(line)
-                if message.get("id") == self._asked and "method" not in message:
-                    break
+                if message.get("id") in ids and "method" not in message:
+                    found[message["id"]] = message
         finally:
             watch.cancel()
-        if "result" not in message:
-            raise RuntimeError(f"{method} failed: {message.get('error')}")
-        result: dict[str, Any] = message["result"]
-        return result
+        for message in found.values():
+            if "result" not in message:
+                raise RuntimeError(f"{method} failed: {message.get('error')}")
+        return [found[id]["result"] for id in ids]
 
     def _write(self, message: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None

@@ -7,15 +7,13 @@ Whatever a task goes on with stood in an earlier answer, so that no way knows mo
 
 from __future__ import annotations
 
-import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import toons
-
+from replay.answers import answer_of, page_of, unwrapped, value_of
 from replay.counting import Turn, compact
 from replay.process import Process, text_of
 from replay.recording import Call
@@ -40,11 +38,13 @@ class Way(ABC):
 
     Attributes:
         tools: What stands in its context.
+        instructions: What stands there beside them.
         turns: What it asked and was told.
     """
 
-    def __init__(self, tools: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, tools: Sequence[Mapping[str, Any]], instructions: str = "") -> None:
         self.tools = list(tools)
+        self.instructions = instructions
         self.turns: list[Turn] = []
 
     @abstractmethod
@@ -58,6 +58,11 @@ class Way(ABC):
     @abstractmethod
     def chain(self, steps: Sequence[Step]) -> Any:
         """What the last of several calls says, each of which needs the one before."""
+
+    def stages(self, groups: Sequence[Sequence[Call]]) -> list[list[Any]]:
+        """What calls say that must be made in this order, and of which none needs what another one says: each
+        group comes after the one before it is done."""
+        return [self.many(group) for group in groups]
 
     def named(self, recipe: str, parameters: Mapping[str, Any], calls: Sequence[Call]) -> list[Any]:
         """What the calls of a workflow say that the user calls by its name."""
@@ -110,14 +115,12 @@ class Callmux(Way):
     """
 
     def __init__(self, process: Process, names: Mapping[tuple[str, str], str]) -> None:
-        super().__init__(process.tools())
+        super().__init__(process.tools(), process.instructions)
         self._process = process
         self._names = names
 
-    def _ask(self, tool: str, arguments: Mapping[str, Any]) -> str:
-        return text_of(self._asked_for(tool, arguments))
-
-    def _asked_for(self, tool: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _ask(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of a call that is a turn of its own."""
         result = self._process.call(tool, arguments)
         self.turns.append(Turn([_request(tool, arguments)], [text_of(result)]))
         return result
@@ -126,16 +129,17 @@ class Callmux(Way):
         return self._names[call.server, call.tool]
 
     def one(self, call: Call) -> Any:
-        return self._value(self._ask(self._name(call), call.arguments))
+        return self._value(self._ask(self._name(call), call.arguments), None)
 
     def many(self, calls: Sequence[Call]) -> list[Any]:
         if len(calls) == 1:
             return [self.one(calls[0])]
         if len({(call.server, call.tool) for call in calls}) == 1:
             items = [{"arguments": call.arguments} for call in calls]
-            return self._outcomes("callmux_batch", {"tool": self._name(calls[0]), "items": items})
+            asked = {"tool": self._name(calls[0]), "items": items}
+            return self._said("callmux_batch", asked, "results", len(calls))
         shown = [{"tool": self._name(call), "arguments": call.arguments} for call in calls]
-        return self._outcomes("callmux_parallel", {"calls": shown})
+        return self._said("callmux_parallel", {"calls": shown}, "results", len(calls))
 
     def chain(self, steps: Sequence[Step]) -> Any:
         shown = []
@@ -144,42 +148,39 @@ class Callmux(Way):
             if step.mapping:
                 said["inputMapping"] = {name: expression for name, (expression, _) in step.mapping.items()}
             shown.append(said)
-        result = self._asked_for("callmux_pipeline", {"steps": shown})
-        if (plain := PlainAnswer.of(result)) is not None:
-            return self._plain_values(plain, "steps")[-1]
-        outcome, ref = _completed(text_of(result))
-        return _unwrapped(self._rest(ref, "finalResult") if ref else outcome["finalResult"])
+        return self._said("callmux_pipeline", {"steps": shown}, "steps", len(steps))[-1]
+
+    def stages(self, groups: Sequence[Sequence[Call]]) -> list[list[Any]]:
+        """One pipeline: it makes its steps one after the other and stops at the first that fails."""
+        calls = [call for group in groups for call in group]
+        shown = [{"tool": self._name(call), "arguments": call.arguments} for call in calls]
+        said = iter(self._said("callmux_pipeline", {"steps": shown}, "steps", len(calls)))
+        return [[next(said) for _ in group] for group in groups]
 
     def named(self, recipe: str, parameters: Mapping[str, Any], calls: Sequence[Call]) -> list[Any]:
-        return self._outcomes("callmux_recipe_run", {"recipe": recipe, "arguments": parameters})
+        asked = {"recipe": recipe, "arguments": parameters}
+        return self._said("callmux_recipe_run", asked, "results", len(calls))
 
-    def _outcomes(self, tool: str, arguments: Mapping[str, Any]) -> list[Any]:
-        """What each call of a fan-out says, the pages of a shortened answer included."""
-        result = self._asked_for(tool, arguments)
-        if (plain := PlainAnswer.of(result)) is not None:
-            return self._plain_values(plain, "results")
-        outcome, ref = _completed(text_of(result))
-        entries = self._rest(ref, "results") if ref else outcome["results"]
-        return [_unwrapped(entry["result"]) for entry in entries]
+    def _said(self, tool: str, arguments: Mapping[str, Any], key: str, count: int) -> list[Any]:
+        """What each call of a fan-out or a pipeline says, with the rest of a shortened answer."""
+        answer = answer_of(self._ask(tool, arguments), key)
+        entries = list(answer.entries)
+        if answer.ref is not None:
+            entries = self._whole(answer.ref, key, entries, count)
+        if len(entries) != count:
+            raise RuntimeError(f"{tool}: {len(entries)} of {count} results came")
+        return entries
 
-    def _plain_values(self, plain: PlainAnswer, key: str) -> list[Any]:
-        """What each call of a plain answer says; what came shortened is read on, all at once where several
-        did."""
-        if not plain.shortened:
-            return plain.values
-        if len(plain.shortened) > 1:
-            return [_unwrapped(entry["result"]) for entry in self._rest(plain.ref, key)]
-        values = list(plain.values)
-        for index in plain.shortened:
-            values[index] = _unwrapped(self._rest(plain.ref, f"{key}[{index}].result"))
-        return values
+    def _whole(self, ref: str, key: str, entries: list[Any], count: int) -> list[Any]:
+        """The entries of an answer that came shortened."""
+        return [unwrapped(entry["result"]) for entry in self._rest(ref, key)]
 
-    def _value(self, text: str) -> Any:
+    def _value(self, result: Mapping[str, Any], path: str | None) -> Any:
         """What a single answer says, the pages of a shortened one included."""
-        value = value_of(text)
+        value = value_of(text_of(result))
         if not isinstance(value, dict) or "_callmux" not in value:
             return value
-        rest = self._rest(value["_callmux"]["ref"], None)
+        rest = self._rest(value["_callmux"]["ref"], path)
         if isinstance(rest, dict) and list(rest) == ["content"]:
             return value_of(rest["content"])
         return value_of(rest) if isinstance(rest, str) else rest
@@ -190,7 +191,7 @@ class Callmux(Way):
         asked: dict[str, Any] = {"ref": ref} | ({"path": path} if path else {})
         while True:
             # More than a page takes: it ends where it is full.
-            page = _page(self._asked_for("callmux_get_result", {**asked, "limit": 100}))
+            page = page_of(self._ask("callmux_get_result", {**asked, "limit": 100}))
             whole = page["data"] if whole is None else whole + page["data"]
             if not page["hasMore"]:
                 return whole
@@ -222,7 +223,7 @@ class MetaOnly(Callmux):
             if self._has_seen(name):
                 return
             arguments = {"query": query, "limit": limit, **self._asked}
-            self._found += self._ask("callmux_search_tools", arguments)
+            self._found += text_of(self._ask("callmux_search_tools", arguments))
         if not self._has_seen(name):
             raise RuntimeError(f"{query!r} does not find {name}")
 
@@ -237,98 +238,110 @@ class MetaOnly(Callmux):
 
     def one(self, call: Call) -> Any:
         arguments = {"tool": self._name(call), "arguments": call.arguments}
-        return self._value(self._ask("callmux_call", arguments))
+        return self._value(self._ask("callmux_call", arguments), None)
 
 
-@dataclass(frozen=True, slots=True)
-class PlainAnswer:
-    """A plain answer to several calls, read as an agent reads it.
+class Lean(MetaOnly):
+    """A callmux with the preset `lean`: the agent reads an index of the tools, and searches for none whose
+    parameters stand there.
 
-    Attributes:
-        values: What each call says, or as much of it as came.
-        shortened: The indexes of those that came shortened or not at all.
-        ref: Where the whole is kept.
+    Args:
+        queries: As for `MetaOnly`, for tools that the index does not show.
+        several: It asks for calls that do not need each other in one turn, each by itself.
+        in_order: These are made one after the other, as some clients do with tools that may change something.
     """
 
-    values: list[Any]
-    shortened: list[int]
-    ref: str
+    def __init__(
+        self,
+        process: Process,
+        names: Mapping[tuple[str, str], str],
+        queries: Mapping[str, str],
+        *,
+        several: bool = False,
+        in_order: bool = False,
+    ) -> None:
+        super().__init__(process, names, {})
+        self._queries = queries
+        self._several, self._in_order = several, in_order
+        self._index = index_of([process.instructions, *texts_in(self.tools)])
 
-    @classmethod
-    def of(cls, result: Mapping[str, Any]) -> PlainAnswer | None:
-        """The answer in this result; None where it is in another form.
+    def _name(self, call: Call) -> str:
+        name = self._names[call.server, call.tool]
+        line = self._index.get(name)
+        if line is None or not keys_in(call.arguments) <= set(re.findall(r"\w+", line)):
+            self._look_for(name, self._queries[call.tool])
+        return name
 
-        Raises:
-            RuntimeError: Not every call succeeded.
-        """
-        summary, *blocks = (block["text"] for block in result["content"] if block["type"] == "text")
-        if (found := re.search(r'under a line "(.*)index\] tool"', summary)) is None:
-            return None
-        if not summary.startswith("completed"):
-            raise RuntimeError(f"not every call succeeded: {summary}")
-        heading = re.compile(rf"\n?{re.escape(found[1])}\d+\] .*?: (.*)\n")
-        texts: list[list[str]] = []
-        shortened = []
-        for text in blocks:
-            if (begins := heading.fullmatch(text)) is None:
-                texts[-1].append(text)
+    def _whole(self, ref: str, key: str, entries: list[Any], count: int) -> list[Any]:
+        """The pages go on after the last whole entry."""
+        return [*entries, *(unwrapped(entry["result"]) for entry in self._on(ref))]
+
+    def _value(self, result: Mapping[str, Any], path: str | None) -> Any:
+        value = value_of(text_of(result))
+        if not isinstance(value, dict) or "_callmux" not in value:
+            return value
+        return value["preview"] + self._on(value["_callmux"]["ref"])
+
+    def _on(self, ref: str) -> Any:
+        """The rest of a result that came shortened, from where its beginning ended."""
+        whole: Any = None
+        asked: dict[str, Any] = {"ref": ref}
+        while True:
+            page = page_of(self._ask("callmux_get_result", asked))
+            whole = page["data"] if whole is None else whole + page["data"]
+            if not page["hasMore"]:
+                return whole
+            asked["offset"] = page["nextOffset"]
+
+    def many(self, calls: Sequence[Call]) -> list[Any]:
+        if not self._several or len(calls) == 1:
+            return super().many(calls)
+        asked = [("callmux_call", {"tool": self._name(call), "arguments": call.arguments}) for call in calls]
+        if self._in_order:
+            results = [self._process.call(tool, arguments) for tool, arguments in asked]
+        else:
+            results = self._process.calls(asked)
+        requests = [_request(tool, arguments) for tool, arguments in asked]
+        self.turns.append(Turn(requests, [text_of(result) for result in results]))
+        return [self._value(result, None) for result in results]
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every description in a definition."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key == "description" and isinstance(inner, str):
+                yield inner
+            else:
+                yield from texts_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts_in(inner)
+
+
+def index_of(texts: Iterable[str]) -> dict[str, str]:
+    """The lines of an index that say what a tool takes, by the tool's name."""
+    found: dict[str, str] = {}
+    for text in texts:
+        for part in re.split(r"(?m)^## ", text)[1:]:
+            heading, _, rest = part.partition(":\n")
+            prefix, _, only = heading.partition(" (")
+            if only.startswith("names"):
                 continue
-            if "shortened" in begins[1] or "left out" in begins[1]:
-                shortened.append(len(texts))
-            texts.append([])
-        kept = re.search(r'"ref":"([^"]*)"', summary)
-        return cls([value_of("\n".join(said)) for said in texts], shortened, kept[1] if kept else "")
+            for line in rest.splitlines():
+                if (tool := re.match(r"[\w-]+(?=\()", line)) is not None:
+                    found[prefix + tool[0]] = line
+    return found
 
 
-def value_of(text: str) -> Any:
-    """The value of a text that is JSON or, exactly, TOON; else the text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        pass
-    try:
-        value = toons.loads(text)
-        return value if isinstance(value, (dict, list)) and toons.dumps(value) == text else text
-    except ValueError:
-        return text
+def keys_in(value: Any) -> set[str]:
+    """Every key of arguments, at any depth."""
+    if isinstance(value, Mapping):
+        return set(value).union(*(keys_in(inner) for inner in value.values()))
+    if isinstance(value, list):
+        return set().union(*(keys_in(inner) for inner in value))
+    return set()
 
 
 def _request(tool: str, arguments: Mapping[str, Any]) -> str:
     return compact({"name": tool, "arguments": arguments})
-
-
-def _payload(text: str) -> Any:
-    """The payload of a meta-tool, in whichever format."""
-    return json.loads(text) if text[:1] == "{" else toons.loads(text)
-
-
-def _page(result: Mapping[str, Any]) -> Any:
-    """A page of a stored result, in whichever format."""
-    about, *data = (block["text"] for block in result["content"])
-    return {**json.loads(about), "data": data[0]} if data else _payload(about)
-
-
-def _completed(text: str) -> tuple[Any, str | None]:
-    """The payload of a fan-out or a pipeline, and where the whole is kept if it came shortened.
-
-    Raises:
-        RuntimeError: Not every call succeeded.
-    """
-    payload = _payload(text)
-    if "_callmux" in payload:
-        return None, payload["_callmux"]["ref"]
-    if payload["status"] != "completed":
-        raise RuntimeError(f"not every call succeeded: {text[:2000]}")
-    return payload, None
-
-
-def _unwrapped(result: Any) -> Any:
-    """What a result says, however a fan-out shows it."""
-    if not isinstance(result, dict) or not isinstance(result.get("content"), list):
-        return result
-    if result["content"]:
-        return value_of(text_of(result))
-    content = result["structuredContent"]
-    if isinstance(content, dict) and list(content) == ["content"]:
-        return value_of(content["content"])
-    return content

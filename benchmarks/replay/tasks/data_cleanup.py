@@ -66,15 +66,14 @@ def perform(way: Way) -> Any:
     listed = way.one(Call("files", "list_directory", {"path": _FOLDER}))
     names = [line.removeprefix("[FILE] ") for line in listed.splitlines() if line.endswith(".csv")]
     texts = way.many([Call("files", "read_text_file", {"path": f"{_FOLDER}/{name}"}) for name in names])
-    way.one(Call("files", "create_directory", {"path": f"{_FOLDER}/clean"}))
-    written = way.many(
-        [
-            Call("files", "write_file", {"path": f"{_FOLDER}/clean/{name}", "content": _clean(text)})
-            for name, text in zip(names, texts, strict=True)
-        ]
-    )
-    after = way.one(Call("files", "list_directory_with_sizes", {"path": f"{_FOLDER}/clean"}))
-    return [written, after]
+    written = [
+        Call("files", "write_file", {"path": f"{_FOLDER}/clean/{name}", "content": _clean(text)})
+        for name, text in zip(names, texts, strict=True)
+    ]
+    folder = Call("files", "create_directory", {"path": f"{_FOLDER}/clean"})
+    after = Call("files", "list_directory_with_sizes", {"path": f"{_FOLDER}/clean"})
+    _, said, listing = way.stages([[folder], written, [after]])
+    return [said, listing[0]]
 
 
 def _clean(text: str) -> str:

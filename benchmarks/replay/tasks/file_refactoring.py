@@ -42,9 +42,9 @@ def perform(way: Way) -> Any:
         for path, text in zip(paths, texts, strict=True)
         if (changes := _changes(text))
     ]
-    edited = way.many(edits)
     repository = {"repo_path": PROJECT}
-    diff = way.one(Call("git", "git_diff_unstaged", {**repository, "context_lines": 0}))
+    look = Call("git", "git_diff_unstaged", {**repository, "context_lines": 0})
+    edited, (diff,) = way.stages([edits, [look]])
     way.chain(
         [
             Step(Call("git", "git_add", {**repository, "files": ["src/callmux/metatools"]})),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from replay.recording import Call
-from replay.ways import Step, Way
+from replay.ways import Way
 
 TITLE = "Issue triage"
 ABOUT = (
@@ -108,16 +108,14 @@ def perform(way: Way) -> Any:
     numbers = re.findall(r"TASK-\d+", listed)
     issues = way.many([Call("backlog", "task_view", {"id": number}) for number in numbers])
     decided = [_decide(number, issue) for number, issue in zip(numbers, issues, strict=True)]
-    edited = way.many([Call("backlog", "task_edit", arguments) for arguments in decided])
+    edits = [Call("backlog", "task_edit", arguments) for arguments in decided]
     lines = [f"- {d['id']}: {d['priority']}, {d['assignee'][0]}, {', '.join(d['labels'])}" for d in decided]
     summary = "# Triage\n\n" + "\n".join(lines)
-    made = way.chain(
-        [
-            Step(Call("backlog", "document_create", {"title": "Triage", "content": summary})),
-            Step(Call("backlog", "task_list", {"labels": ["untriaged"]})),
-        ]
+    document = Call("backlog", "document_create", {"title": "Triage", "content": summary})
+    edited, _, left = way.stages(
+        [edits, [document], [Call("backlog", "task_list", {"labels": ["untriaged"]})]]
     )
-    return [edited, made]
+    return [edited, left[0]]
 
 
 def _decide(number: str, issue: str) -> dict[str, Any]:

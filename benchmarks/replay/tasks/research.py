@@ -47,26 +47,23 @@ def perform(way: Way) -> Any:
         zip(names, way.many([Call("files", "read_text_file", {"path": p}) for p in paths]), strict=True)
     )
     day = now["datetime"][:10]
-    way.many(
-        [
-            Call("memory", "create_entities", {"entities": [_entity(name, text, day)]})
-            for name, text in texts.items()
-        ]
-    )
-    way.many(
-        [
-            Call("memory", "add_observations", {"observations": [_observations(name, text)]})
-            for name, text in texts.items()
-        ]
-    )
+    entities = [
+        Call("memory", "create_entities", {"entities": [_entity(name, text, day)]})
+        for name, text in texts.items()
+    ]
+    observations = [
+        Call("memory", "add_observations", {"observations": [_observations(name, text)]})
+        for name, text in texts.items()
+    ]
     relations = [
         {"from": name, "to": target, "relationType": "leads to"}
         for name, text in texts.items()
         for target in dict.fromkeys(re.findall(r"\]\(([a-z-]+\.md)", text))
         if target in texts and target != name
     ]
-    way.one(Call("memory", "create_relations", {"relations": relations}))
-    return way.one(Call("memory", "open_nodes", {"names": names[:4]}))
+    made = Call("memory", "create_relations", {"relations": relations})
+    opened = Call("memory", "open_nodes", {"names": names[:4]})
+    return way.stages([entities, observations, [made], [opened]])[-1][0]
 
 
 def _entity(name: str, text: str, day: str) -> dict[str, Any]:
