@@ -16,6 +16,7 @@ from callmux.rings.shield.paths import split
 
 from .bench import Client, bench
 from .raw_server import Json, RawServer, text
+from .requirements import requirement
 
 READING: Json = {"responseShield": {"preview": "beginning"}}
 LOG = "".join(f'line {n}: "quoted" ünïcödé \U0001f600\n' for n in range(2500))
@@ -74,6 +75,7 @@ def preview_of(result: Json) -> Any:
 
 
 @pytest.mark.parametrize("by", ["itself", "callmux_call"])
+@requirement("tools.call")
 async def test_a_text_and_an_array_are_read_on_to_their_ends(by: str) -> None:
     async with bench(large(), **READING) as at:
         client = await at.greeted()
@@ -95,6 +97,7 @@ async def test_a_text_and_an_array_are_read_on_to_their_ends(by: str) -> None:
         assert await call("little") == text(LOG[:20_000])
 
 
+@requirement("tools.error")
 async def test_an_error_keeps_its_words_and_a_picture_comes_whole() -> None:
     async with bench(large(), **READING) as at:
         client = await at.greeted()
@@ -109,6 +112,7 @@ async def test_an_error_keeps_its_words_and_a_picture_comes_whole() -> None:
         assert preview_of(told) + "".join(page["data"] for page in read) == LOG
 
 
+@requirement("tools.structured")
 async def test_structured_content_keeps_to_its_schema() -> None:
     async with bench(large(), **READING) as at:
         client = await at.greeted()
@@ -122,6 +126,7 @@ async def test_structured_content_keeps_to_its_schema() -> None:
 CALLS = [{"tool": name} for name in ("short", "log", "rows", "little")]
 
 
+@requirement("tools.call")
 async def test_several_results_are_read_on_one_after_the_other() -> None:
     async with bench(large(), **READING) as at:
         client = await at.greeted()
@@ -149,6 +154,7 @@ async def test_several_results_are_read_on_one_after_the_other() -> None:
         assert said == ["short", LOG, ROWS, LOG[:20_000]]
 
 
+@requirement("tools.content")
 async def test_several_results_shown_plainly_begin_exactly_where_pages_go_on() -> None:
     async with bench(large(), **READING, outputFormat="plain") as at:
         client = await at.greeted()
@@ -169,6 +175,7 @@ async def test_several_results_shown_plainly_begin_exactly_where_pages_go_on() -
         assert LOG.startswith(begun + page["structuredContent"]["data"])
 
 
+@requirement("tools.call")
 async def test_without_the_key_everything_is_as_it_was() -> None:
     async with bench(large()) as at:
         client = await at.greeted()

@@ -21,6 +21,7 @@ from tests.support import real_loop, settle, until
 from .bench import Client, bench
 from .modern_raw_server import ModernRawServer
 from .raw_server import Call, Json, RawServer, Refusal, text
+from .requirements import requirement
 from .test_capabilities import MODERN
 
 INDEX: Json = {"metaOnly": True, "toolIndexTokens": 1500}
@@ -55,6 +56,7 @@ async def listing(client: Client) -> bytes:
     return await client.result("tools/list")
 
 
+@requirement("tools.list")
 async def test_a_client_reads_what_there_is_and_needs_no_search() -> None:
     async with bench(server("a", "get_issue"), server("b", "add"), **INDEX) as at:
         client = await at.greeted()
@@ -66,6 +68,7 @@ async def test_a_client_reads_what_there_is_and_needs_no_search() -> None:
 
 
 @pytest.mark.parametrize("keys", [{"metaOnly": True}, {"toolIndexTokens": 1500}, {}])
+@requirement("tools.list")
 async def test_without_both_keys_everything_is_as_it_was(keys: Json) -> None:
     async with bench(server("a", "get_issue"), **keys) as at:
         client = at.client()
@@ -74,6 +77,7 @@ async def test_without_both_keys_everything_is_as_it_was(keys: Json) -> None:
         assert "number of tools" not in greeting["instructions"]
 
 
+@requirement("tools.list")
 async def test_instructions_name_the_servers_within_what_clients_show() -> None:
     servers = [server(f"s{n:02}", "t", greeting={"instructions": f"Says {n}. " * 60}) for n in range(12)]
     async with bench(*servers, **INDEX) as at:
@@ -84,6 +88,7 @@ async def test_instructions_name_the_servers_within_what_clients_show() -> None:
         assert greeting["instructions"].count("## s") >= 5
 
 
+@requirement("tools.list")
 async def test_a_client_without_a_handshake_gets_the_same() -> None:
     for kind in (RawServer, ModernRawServer):
         one = kind("a").lists("tools", tool("get_issue"))
@@ -96,6 +101,7 @@ async def test_a_client_without_a_handshake_gets_the_same() -> None:
             assert listed["tools"] == json.loads(await listing(greeted))["tools"]
 
 
+@requirement("tools.list")
 async def test_a_profile_shows_what_is_in_it_and_nothing_else() -> None:
     recipes = {
         "mine": {"mode": "call", "tool": "a__get_issue"},
@@ -114,6 +120,7 @@ async def test_a_profile_shows_what_is_in_it_and_nothing_else() -> None:
         assert "number of tools: a 1." in greeting["instructions"]
 
 
+@requirement("tools.list")
 async def test_denied_tools_are_not_in_it() -> None:
     entry = {"denyTools": ["delete"]}
     async with bench(server("a", "get_issue", "delete"), entry=entry, **INDEX) as at:
@@ -122,6 +129,7 @@ async def test_denied_tools_are_not_in_it() -> None:
         assert "delete" not in listed
 
 
+@requirement("tools.list-changed")
 async def test_a_client_is_told_when_the_index_is_another_one_and_only_then() -> None:
     one = server("a", "get_issue")
     async with bench(one, server("b", "add"), **INDEX) as at:
@@ -141,6 +149,7 @@ async def test_a_client_is_told_when_the_index_is_another_one_and_only_then() ->
         assert await listing(client) == before
 
 
+@requirement("tools.list")
 async def test_what_a_server_says_in_another_order_changes_no_byte() -> None:
     """Starts, crashes and changed lists, with tools, parameters and servers in any order."""
     chance = random.Random(18)
@@ -175,6 +184,7 @@ async def test_what_a_server_says_in_another_order_changes_no_byte() -> None:
     assert len(found) == 1
 
 
+@requirement("tools.list")
 async def test_a_server_that_comes_late_stands_at_the_end() -> None:
     late, gate = server("a", "late_one"), asyncio.Event()
     greet = late.handlers["initialize"]
@@ -196,6 +206,7 @@ async def test_a_server_that_comes_late_stands_at_the_end() -> None:
 
 
 @real_loop()
+@requirement("tools.list")
 async def test_a_second_process_tells_the_same_before_its_servers_are_up(tmp_path: Path) -> None:
     env = {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path)}
     told = []
@@ -249,6 +260,7 @@ RIGHT: Json = {"tool": "a__get_issue", "arguments": {"number": 7}}
 
 
 @both_ways
+@requirement("tools.error")
 async def test_a_wrong_argument_is_answered_with_the_schema(as_error: bool) -> None:
     async with bench(strict(as_error=as_error), server("b", "add"), **INDEX) as at:
         client = await at.greeted()
@@ -262,6 +274,7 @@ async def test_a_wrong_argument_is_answered_with_the_schema(as_error: bool) -> N
 
 
 @both_ways
+@requirement("tools.error")
 async def test_calls_that_fail_among_several_show_it_once(as_error: bool) -> None:
     recipe = {"mode": "call", "tool": "a__get_issue", "arguments": {"issue": 1}}
     keys = {**INDEX, "recipes": {"wrong": recipe}}
@@ -285,6 +298,7 @@ async def test_calls_that_fail_among_several_show_it_once(as_error: bool) -> Non
 
 
 @both_ways
+@requirement("tools.error")
 async def test_where_schemas_are_listed_a_refusal_stays_as_it_is(as_error: bool) -> None:
     either: list[Json] = [{}, {"metaOnly": True}]
     for keys in either:

@@ -422,3 +422,21 @@ async def test_a_server_that_lacks_the_era_of_its_first_client_serves_it_all_the
     assert connection.era is Era.MODERN
     assert [link.methods()[0] for link in plant.made] == ["server/discover", "initialize"]
     await plant.server.close()
+
+
+async def test_an_attempt_that_has_failed_is_over_though_its_end_takes_long() -> None:
+    """A reload tries what is down at once. The next process starts when the one before has ended."""
+    broken, good, gone = FakeLink(), FakeLink(), asyncio.Event()
+    broken.opening = lost("it ended", started=True)
+    broken.closing = gone.wait
+    plant = Plant(broken, good, initial_delay_ms=3_600_000, max_delay_ms=3_600_000)
+    await plant.up()
+    assert plant.server._main.is_down
+    plant.server.retry()
+    await settle()
+    assert plant.made == [broken]
+    gone.set()
+    await settle()
+    assert plant.state() is State.CONNECTED
+    assert plant.made == [broken, good]
+    await plant.server.close()

@@ -178,8 +178,7 @@ class MainLine:
             self._ending = self._tasks.spawn(old.close_when_drained())
 
     def make_way(self) -> None:
-        """Ends the connection at once, because its process makes room for another one: for the one that is to
-        replace it, or else it sleeps."""
+        """Ends the connection at once: its process makes room, perhaps for the one that is to replace it."""
         if self._attempt is None:
             self.sleep()
         elif self.connection is not None:
@@ -301,6 +300,8 @@ class MainLine:
             sign_in = isinstance(error, CallFailure) and error.sign_in
             self._failed(explain(error, self._name, connection), lasting, sign_in)
             if connection is not None:
+                # The attempt is over, and another may begin; what this one began is still to end.
+                self._ending, self._attempt = self._attempt, None
                 await connection.close()
             return
         except asyncio.CancelledError:
@@ -309,7 +310,6 @@ class MainLine:
             raise
         finally:
             self.health.connect_ms = round((self._clock.monotonic() - started) * 1000)
-            # While a failed attempt was closing, the next one may have begun.
             if self._attempt is asyncio.current_task():
                 self._attempt = None
         if self.era is era:
