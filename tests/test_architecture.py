@@ -106,6 +106,7 @@ CATCHES_ALL: dict[str, str] = {
     "observe.bus": "the end of a listener: what it raises is no business of who published",
     "process.file_watch": "the root of a reload: the old configuration goes on",
     "transport.http.app": "the root of an HTTP request",
+    "transport.http.plain": "the root of a plain request: raised where those of all requests are answered",
 }
 """Module -> why every exception ends there."""
 

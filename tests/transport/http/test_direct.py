@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
+import weakref
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callmux.config.model import Config
+from callmux.guard.gate import Caller, Gate
 from callmux.observe.facts import HttpEnded
 from callmux.protocol.sse import request_stream
 from callmux.transport.http.direct import DirectProtocol
@@ -155,6 +158,26 @@ async def test_an_answer_on_a_connection_that_seems_alive_can_be_fetched_too() -
     assert seat.find(f"{request_stream(2)}_0") is None
 
 
+async def test_an_older_answer_of_the_same_id_is_never_fetched_in_place_of_a_newer_one() -> None:
+    server, session, connection = await _known()
+    connection.send(post({"id": 2, "method": "x"}, session))
+    await connection.settle()
+    connection.leave()
+    (seat,) = server.house.listener.table
+    event = f"{request_stream(2)}_0"
+    assert seat.find(event) is not None
+    other = server.connect()
+    for id in (3, 2):
+        other.send(post({"id": id, "method": "tools/call", "params": {"name": "t"}}, session))
+        await other.settle()
+    found = seat.find(event)
+    assert isinstance(found, tuple)
+    assert b"tools/call" in (found[0].only() or b"")
+    other.send(post({"id": 4, "method": "x"}, session))
+    await other.settle()
+    assert seat.find(event) is None
+
+
 async def test_large_answers_are_kept_where_all_that_is_kept_has_a_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -286,6 +309,112 @@ async def test_a_kept_connection_ends_after_its_time_and_not_while_it_is_used() 
     assert connection.wire.closed
 
 
+async def test_a_request_without_a_session_is_not_answered_in_that_of_the_one_before() -> None:
+    """A proxy sends what many clients ask on one connection: the greeting of one must not let another in."""
+    server = Server(DirectProtocol, House())
+    connection = server.connect()
+    for message in (HELLO, {"id": 5, "method": "x"}, {"id": 6, "method": "x"}):
+        connection.send(post(message, None))
+        await connection.settle()
+    assert [answer.status for answer in connection.answers] == [200, 400, 400]
+    assert [b"did" in answer.body for answer in connection.answers] == [False] * 3
+    assert "mcp-session-id" not in connection.answers[-1].headers
+
+
+async def test_a_connection_that_was_reset_in_the_middle_is_forgotten() -> None:
+    server, session, connection = await _known()
+    connection.send(post({"id": 5, "method": "slow"}, session, b"Origin: http://localhost\r\n"))
+    await connection.settle()
+    connection.leave(ConnectionResetError())
+    server.house.desk.go.set()
+    await settle()
+    gone = weakref.ref(connection.protocol)
+    del connection
+    gc.collect()
+    # No timer holds it.
+    assert gone() is None
+
+
+async def test_a_client_that_does_not_read_is_not_answered_without_a_bound() -> None:
+    server, session, connection = await _known()
+    connection.protocol.pause_writing()
+    sent = len(connection.wire.out)
+    for id in range(2, 12):
+        connection.send(post({"id": id, "method": "x"}, session))
+        await connection.settle()
+    assert connection.wire.paused
+    assert len(connection.wire.out) == sent
+    connection.protocol.resume_writing()
+    await connection.settle()
+    assert [answer.json["id"] for answer in connection.answers] == list(range(1, 12))
+    (seat,) = server.house.listener.table
+    assert (seat.active, server.house.app.in_flight) == (0, 0)
+
+
+async def test_a_head_that_is_known_keeps_no_body() -> None:
+    _, session, connection = await _known()
+    connection.send(post({"id": 2, "method": "x", "params": {"name": "y" * LARGEST}}, session))
+    await connection.settle()
+    assert connection.protocol._head.exchange.body is None
+
+
+async def test_a_body_that_its_client_left_in_the_middle_of_is_told_of() -> None:
+    server, session, connection = await _known()
+    facts: list[HttpEnded] = []
+    server.house.bus.subscribe(HttpEnded, facts.append)
+    connection.send(post({"id": 2, "method": "x"}, session)[:-3])
+    await connection.settle()
+    connection.leave()
+    await settle()
+    assert [(fact.method, fact.route, fact.status) for fact in facts] == [("POST", "/mcp", 499)]
+    assert server.house.app.in_flight == 0
+
+
+async def test_a_body_in_single_bytes_is_looked_at_once() -> None:
+    """Looking at all that has come at every byte would take a minute for the largest body."""
+    _, session, connection = await _known()
+    cycle = connection.protocol.cycle
+    body = json.dumps({"id": 2, "method": "x", "params": {"name": "y" * (LARGEST - 100)}}).encode()
+    whole = post(body, session)
+    connection.send(whole[: -len(body)])
+    assert isinstance(connection.protocol._part, bytearray)
+    connection.send(*(body[n : n + 1] for n in range(len(body))))
+    await connection.settle()
+    assert connection.answers[-1].json["id"] == 2
+    assert connection.protocol.cycle is cycle
+
+
+class Broken:
+    """A check that fails."""
+
+    is_left = False
+    fails = False
+
+    def enter(self, caller: Caller) -> None:
+        if self.fails:
+            raise ValueError("a check of ours")
+
+    def leave(self, caller: Caller, status: int) -> None:
+        """Nothing to do."""
+
+
+async def test_a_check_that_fails_is_answered_and_ends_nothing_else() -> None:
+    server = Server(DirectProtocol, House())
+    check = Broken()
+    server.house.listener.gate = Gate([check])
+    session = await _greeted(server)
+    connection = server.connect()
+    connection.send(post({"id": 1, "method": "x"}, session))
+    await connection.settle()
+    check.fails = True
+    connection.send(post({"id": 2, "method": "x"}, session))
+    await connection.settle()
+    check.fails = False
+    connection.send(post({"id": 3, "method": "x"}, session))
+    await connection.settle()
+    assert [answer.status for answer in connection.answers] == [200, 500, 200]
+
+
 async def test_a_body_that_never_ends_times_out() -> None:
     _, session, connection = await _known()
     connection.send(post({"id": 2, "method": "x"}, session)[:-3])
@@ -363,10 +492,12 @@ steps = st.one_of(
 async def _played(kind: type[NarrowProtocol], script: list[Step]) -> object:
     """What a client sees that does all this."""
     server, session, connection = await _known(kind)
+    told: list[tuple[str, str, int]] = []
+    server.house.bus.subscribe(HttpEnded, lambda fact: told.append((fact.method, fact.route, fact.status)))
     connections = [connection]
     for what, one, other, third in script:
         last = connections[-1]
-        if last.wire.closed:
+        if last.wire.closed or last.has_ended:
             last = server.connect()
             connections.append(last)
         match what:
@@ -408,7 +539,7 @@ async def _played(kind: type[NarrowProtocol], script: list[Step]) -> object:
     for each in connections:
         each.leave()
     await settle()
-    return seen, done
+    return seen, done, sorted(told)
 
 
 @settings(max_examples=150, deadline=None)

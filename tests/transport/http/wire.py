@@ -108,6 +108,7 @@ class Connection:
         self.wire = wire
         self._unread: list[bytes] = []
         self._ends = False
+        self.has_ended = False
 
     @property
     def protocol(self) -> Any:
@@ -135,15 +136,15 @@ class Connection:
             self.pump()
             await settle()
 
-    def leave(self) -> None:
-        """Closes the connection."""
+    def leave(self, error: Exception | None = None) -> None:
+        """Closes the connection; `error` is what the server sees where it is reset."""
         if not self.wire.closed:
             self.wire.closed = True
-            self.protocol.connection_lost(None)
+            self.protocol.connection_lost(error)
 
     def end(self) -> None:
         """Closes the sending side; the server sees it once it has read all that came before."""
-        self._ends = True
+        self._ends = self.has_ended = True
         self.pump()
 
     @property

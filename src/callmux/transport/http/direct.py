@@ -51,7 +51,7 @@ class DirectProtocol(NarrowProtocol):
         self._house = app
         self._calls = app.direct
         self._head: PlainHead | None = None
-        self._parts: list[bytes] | None = None
+        self._part: bytearray | None = None
         self._reply: PlainReply | None = None
         self._sent: tuple[WebSession, Id, bytes] | None = None
         self._held = b""
@@ -83,7 +83,7 @@ class DirectProtocol(NarrowProtocol):
         """Takes a request that came in one piece, with a head that was read before. Whether it is such a
         request: else nothing has happened."""
         body = known.body(data)
-        if body is None or self._head is None or not self.cycle.response_complete:
+        if body is None or self._head is None or not self.cycle.response_complete or self.flow.write_paused:
             return False
         return len(body) <= self._head.most and self._begun(self._head, body)
 
@@ -107,15 +107,17 @@ class DirectProtocol(NarrowProtocol):
             head is not None
             and self._reply is None
             and self.cycle.response_complete
+            # Who does not read waits for room as in uvicorn, and is not read on.
+            and not self.flow.write_paused
             and head.fits(self.url, self.headers)
             and parser.get_method() == b"POST"
             and parser.should_keep_alive()
         )
-        self._parts = [] if known else None
+        self._part = bytearray() if known else None
         return known
 
     def _begin(self) -> None:
-        if self._parts is not None:
+        if self._part is not None:
             return
         if self._reply is not None:
             # Two requests in one packet: answers go out in the order of the requests.
@@ -145,34 +147,34 @@ class DirectProtocol(NarrowProtocol):
             seat.arrived(id, line)
 
     def on_body(self, body: bytes) -> None:
-        parts = self._parts
-        if parts is None:
+        part = self._part
+        if part is None:
             super().on_body(body)
             return
         assert self._head is not None
         self._body_bytes += len(body)
-        parts.append(body)
-        if sum(map(len, parts)) > self._head.most:
-            self._go_the_long_way(b"".join(parts))
+        part += body
+        if len(part) > self._head.most:
+            self._go_the_long_way(part)
 
-    def _go_the_long_way(self, body: bytes) -> None:
+    def _go_the_long_way(self, body: bytes | bytearray) -> None:
         """What was to be plain is not: uvicorn gets it from its beginning, as far as it has come."""
-        self._parts = None
+        self._part = None
         self._begin_exchange()
         self.cycle.body += body
         self.cycle.message_event.set()
 
     def _is_answered(self) -> bool:
-        return self._parts is None and super()._is_answered()
+        return self._part is None and super()._is_answered()
 
     def on_message_complete(self) -> None:
-        parts = self._parts
-        if parts is None:
+        part = self._part
+        if part is None:
             super().on_message_complete()
             return
         self._is_whole()
-        self._parts = None
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._part = None
+        body = bytes(part)
         assert self._head is not None
         if not self._begun(self._head, body):
             self._go_the_long_way(body)
@@ -206,8 +208,7 @@ class DirectProtocol(NarrowProtocol):
         )
         self.server_state.total_requests += 1
         self._answered_at = self.loop.time()
-        if len(line) <= KEPT_LINE_BYTES and not ends:
-            seat.sent(reply.id, line)
+        if len(line) <= KEPT_LINE_BYTES and not ends and seat.sent(reply.id, line):
             self._sent = (seat, reply.id, line)
         else:
             self._previous.append(partial(seat.received, seat.keep(reply.id, line)))
@@ -274,13 +275,13 @@ class DirectProtocol(NarrowProtocol):
 
     @property
     def _is_idle(self) -> bool:
-        return self._reply is None and self._parts is None and super()._is_idle
+        return self._reply is None and self._part is None and super()._is_idle
 
     def has_news(self) -> bool:
         return bool(self._held) or super().has_news()
 
     def shutdown(self) -> None:
-        if self._reply is None and self._parts is None:
+        if self._reply is None and self._part is None:
             super().shutdown()
         else:
             self._ends = True
@@ -292,7 +293,7 @@ class DirectProtocol(NarrowProtocol):
                 self._reply.become_stream()
             self._read_on()
         if self._reply is None:
-            return self._parts is None and super().eof_received()
+            return self._part is None and super().eof_received()
         self._ends = self._gathering.can_write_eof()
         return self._ends
 
@@ -304,4 +305,8 @@ class DirectProtocol(NarrowProtocol):
             seat, id, line = self._sent
             self._sent = None
             seat.lost(id, line)
+        if self._part is not None:
+            # It is told of as any other request whose client left before its body was whole.
+            self._go_the_long_way(self._part)
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()

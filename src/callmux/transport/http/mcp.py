@@ -85,7 +85,8 @@ async def _post(exchange: Exchange, listener: Listener) -> None:
         if isinstance(message, Request) and message.method == "initialize":
             raise Refusal(400, "Invalid request: the session is initialized already", -32600, id)
     said = listener.note(seat, exchange)
-    if exchange.learn is not None and exchange.accepts(JSON) and exchange.accepts(EVENT_STREAM):
+    # A head that names no session is known by nobody's: the next request with it may be of another client.
+    if in_session and exchange.learn and exchange.accepts(JSON) and exchange.accepts(EVENT_STREAM):
         exchange.learn(exchange, seat, said)
     seat.active += 1
     try:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
 
-from callmux.guard.gate import GONE, Gate, TurnedAway
+from callmux.guard.gate import GONE, Gate
 from callmux.protocol.calling import Calling, of_caller
 from callmux.protocol.jsonrpc import Id, Request
 from callmux.protocol.sse import request_stream
@@ -309,7 +309,9 @@ class PlainCalls:
             return None
         listener = self._listener
         kind = listener.kind_of(exchange)
-        return PlainHead(url, fields, exchange, seat, said, listener.limits, listener.gate, kind)
+        # A copy: the body of this one is not to stay for as long as its connection.
+        kept = exchange.again("", 0.0)
+        return PlainHead(url, fields, kept, seat, said, listener.limits, listener.gate, kind)
 
     def begin(self, carrier: PlainCarrier, head: PlainHead, body: bytes) -> bool:
         """Takes a request. Whether it can: else nothing has happened, and it must go the long way."""
@@ -338,8 +340,8 @@ class PlainCalls:
             exchange = head.exchange.again(id, now)
             try:
                 waiting = head.gate.enter(exchange)
-            except TurnedAway as away:
-                carrier.go_on(exchange, partial(_turned_away, away), body)
+            except Exception as broken:  # noqa: BLE001 - answered as by any other request's way
+                carrier.go_on(exchange, partial(_broken, broken), body)
                 return True
             if waiting is not None:
                 carrier.go_on(exchange, partial(self._let_in, head.gate, waiting), body)
@@ -393,5 +395,5 @@ class PlainCalls:
         return seat.open_stream(reply.id)
 
 
-async def _turned_away(away: TurnedAway, exchange: Exchange) -> None:
-    raise away
+async def _broken(broken: Exception, exchange: Exchange) -> None:
+    raise broken

@@ -21,6 +21,8 @@ OWN = "s"
 """Begins the key of the stream of what the session says by itself. The rest is made by chance: a restarted
 listener numbers its events anew, and must not take the numbers of the one before it for its own."""
 STREAMABLE = "streamable-http"
+MOST_KEYS = 1000
+"""Streams of a session that are kept, of which the session itself knows."""
 STATELESS = "stateless-http"
 """The kind of a session that serves requests which have none."""
 
@@ -67,6 +69,7 @@ class WebSession:
         self.own_read = 0
         self.answering: dict[Id, Stream | Owed] = {}
         self._sent: dict[Id, bytes] = {}
+        self._kept_keys: dict[str, None] = {}
         self._kept = kept
 
     def __repr__(self) -> str:
@@ -87,9 +90,13 @@ class WebSession:
         self.answering[id] = stream
         stream.owed += 1
 
-    def sent(self, id: Id, line: bytes) -> None:
-        """The answer to a plain request is on its way, and perhaps does not arrive."""
+    def sent(self, id: Id, line: bytes) -> bool:
+        """The answer to a plain request is on its way, and perhaps does not arrive. Gives whether that is
+        enough: where an older answer of that id is kept, this one must be kept in its place."""
+        if self._kept_keys and request_stream(id) in self._kept_keys:
+            return False
         self._sent[id] = line
+        return True
 
     def arrived(self, id: Id, line: bytes) -> None:
         """The client has it."""
@@ -105,11 +112,18 @@ class WebSession:
         """Keeps an answer for a client that may come back for it."""
         stream = _of(id, line)
         if self.kind == STREAMABLE and not self.closed:
-            self._kept.put(self.id, stream)
+            self._put(stream)
         return stream
+
+    def _put(self, stream: Stream) -> None:
+        self._kept.put(self.id, stream)
+        self._kept_keys[stream.key] = None
+        if len(self._kept_keys) > MOST_KEYS:
+            del self._kept_keys[next(iter(self._kept_keys))]
 
     def received(self, stream: Stream) -> None:
         """The client has all of this stream, so that nobody will come back to it."""
+        self._kept_keys.pop(stream.key, None)
         self._kept.received(self.id, stream)
 
     def find(self, last_event_id: str) -> tuple[Stream, int] | Awaitable[tuple[Stream, int] | None] | None:
@@ -159,7 +173,7 @@ class WebSession:
             if not stream.owed:
                 stream.finish()
                 if not stream.is_empty and self.kind == STREAMABLE:
-                    self._kept.put(self.id, stream)
+                    self._put(stream)
 
     def end(self) -> None:
         """The session is over: every stream ends."""
