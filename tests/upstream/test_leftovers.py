@@ -192,6 +192,48 @@ def test_what_serves_the_whole_user_is_left_alone(begin: Begin, instance: str, n
     assert child.poll() is None
 
 
+SHELL_IN_IT = """
+import os, time
+named = os.getpid()
+open('/proc/self/comm', 'w').write('tmux: server')
+if os.fork() == 0:
+    os.setsid()
+    open('/proc/self/comm', 'w').write('sh')
+    if os.fork() == 0:
+        os.setpgid(0, 0)
+        open('/proc/self/comm', 'w').write('vi')
+        print(1, flush=True)
+time.sleep(300)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of processes are set by a Linux call")
+def test_what_a_user_runs_in_a_tmux_that_a_server_has_started_is_left_alone(
+    begin: Begin, instance: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(SHELL_IN_IT)
+    other = begin()
+    with monkeypatch.context() as patched:
+        patched.setattr(leftovers, "SHARED", frozenset[str]())
+        everybody = find(instance)
+    try:
+        assert len(everybody) == 4
+        assert [each.pid for each in find(instance)] == [other.pid]
+        assert end(lambda: find(instance)) == []
+        eventually(lambda: ended(other), "its end")
+        assert sum(map(leftovers._lives, everybody)) == 3
+    finally:
+        for each in everybody:
+            leftovers._send(each, signal.SIGKILL)
+
+
+def test_parents_that_go_round_in_a_circle_are_not_followed_for_ever() -> None:
+    """The ids of processes are used again while they are looked at."""
+    first = leftovers._Seen(Marked(5, "a", "x.1"), 6, shared=False)
+    second = leftovers._Seen(Marked(6, "a", "x.1"), 5, shared=False)
+    assert not leftovers._serves_user(first, {5: first, 6: second})
+
+
 def test_where_ps_cannot_be_run_nothing_is_found(
     begin: Begin, instance: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,8 @@ SHARED = frozenset(
         *("tmux", "screen", "conmon", "catatonit", "aardvark-dns", "slirp4netns", "pasta", "rootlessport"),
     )
 )
-"""Programs that serve the whole user once they run, whoever started them: they are left alone."""
+"""Programs that serve the whole user once they run, whoever started them: they are left alone, and so is what
+descends from them, such as the shells in a tmux."""
 GRACE_SECONDS = 0.5
 """How long processes may take to end when they are asked to."""
 GROUP_SECONDS = 0.3
@@ -39,7 +40,7 @@ COMMAND_SECONDS = 8.0
 ABSENT = "no such container"
 PROC = "/proc/self/environ"
 """There where the system shows the variables of processes in files."""
-_LINE = re.compile(r"\s*(\d+)\s+(\w{3}\s+\w{3}\s+\d+\s+[\d:]+\s+\d{4})\s+(.*)", re.DOTALL)
+_LINE = re.compile(r"\s*(\d+)\s+(\d+)\s+(\w{3}\s+\w{3}\s+\d+\s+[\d:]+\s+\d{4})\s+(.*)", re.DOTALL)
 
 
 class Marked(NamedTuple):
@@ -54,6 +55,20 @@ class Marked(NamedTuple):
     pid: int
     born: str
     mark: str
+
+
+class _Seen(NamedTuple):
+    """A process with a mark, and where it stands.
+
+    Attributes:
+        process: The process.
+        parent: The process id of its parent.
+        shared: Whether its program serves the whole user.
+    """
+
+    process: Marked
+    parent: int
+    shared: bool
 
 
 class Container(NamedTuple):
@@ -77,11 +92,26 @@ class Container(NamedTuple):
 
 
 def find(instance: str) -> list[Marked]:
-    """Every process that carries a mark of one callmux, but for programs that serve the whole user."""
+    """Every process that carries a mark of one callmux, but for programs that serve the whole user and what
+    descends from them."""
     if sys.platform == "win32":
         return []
-    found = _in_proc(instance) if os.path.exists(PROC) else _in_ps(instance)
-    return [each for each in found if each.pid != os.getpid()]
+    looked = _in_proc(instance) if os.path.exists(PROC) else _in_ps(instance)
+    seen = {each.process.pid: each for each in looked}
+    return [
+        each.process for pid, each in seen.items() if pid != os.getpid() and not _serves_user(each, seen)
+    ]
+
+
+def _serves_user(each: _Seen, seen: dict[int, _Seen]) -> bool:
+    """Whether a process, or one with a mark that it descends from, serves the whole user."""
+    for _ in seen:
+        if each.shared:
+            return True
+        if (parent := seen.get(each.parent)) is None:
+            return False
+        each = parent
+    return False
 
 
 def end(look: Callable[[], list[Marked]], grace: float = GRACE_SECONDS) -> list[Marked]:
@@ -184,13 +214,13 @@ def clear(instance: str, record: str, groups: Iterable[int] = ()) -> bool:
     return not (left or failed)
 
 
-def _in_proc(instance: str) -> Iterable[Marked]:
+def _in_proc(instance: str) -> Iterable[_Seen]:
     for name in os.listdir("/proc"):
         if name.isdigit():
             born = _born(name)
             # Whoever begins between these two looks is found by the next.
-            if born is not None and (mark := _mark_in_proc(name, instance)) and not _is_shared(_comm(name)):
-                yield Marked(int(name), born, mark)
+            if born is not None and (mark := _mark_in_proc(name, instance)) and (stat := _stat(name)):
+                yield _Seen(Marked(int(name), born, mark), int(stat[1][1]), _is_shared(stat[0]))
 
 
 def _mark_in_proc(pid: str, instance: str) -> str | None:
@@ -220,13 +250,8 @@ def _born(pid: int | str) -> str | None:
     if os.path.exists(PROC):
         stat = _stat(pid)
         return None if stat is None else stat[1][19]
-    match = _LINE.match(_ps("-p", str(pid), "-o", "pid=,lstart=,stat="))
-    return None if match is None or match[3].startswith("Z") else " ".join(match[2].split())
-
-
-def _comm(pid: str) -> str:
-    stat = _stat(pid)
-    return "" if stat is None else stat[0]
+    match = _LINE.match(_ps("-p", str(pid), "-o", "pid=,ppid=,lstart=,stat="))
+    return None if match is None or match[4].startswith("Z") else " ".join(match[3].split())
 
 
 def _is_shared(name: str) -> bool:
@@ -234,9 +259,9 @@ def _is_shared(name: str) -> bool:
     return os.path.basename(name).partition(":")[0].lower() in SHARED
 
 
-def _in_ps(instance: str) -> Iterable[Marked]:
+def _in_ps(instance: str) -> Iterable[_Seen]:
     """Where there is no /proc: `ps` prints the variables behind the command."""
-    said = _ps("-axEww" if sys.platform == "darwin" else "axeww", "-o", "pid=,lstart=,command=")
+    said = _ps("-axEww" if sys.platform == "darwin" else "axeww", "-o", "pid=,ppid=,lstart=,command=")
     lines: list[str] = []
     for line in said.splitlines():
         # A variable may hold line feeds.
@@ -247,13 +272,13 @@ def _in_ps(instance: str) -> Iterable[Marked]:
     for line in lines:
         if (match := _LINE.match(line)) is None:
             continue
-        pid, text = match[1], match[3]
+        pid, text = match[1], match[4]
         _, found, rest = text.partition(f" {MARK}={instance}.")
         # In its arguments it means nothing: somebody may be looking for it.
         if found and found not in f" {_ps('-ww', '-p', pid, '-o', 'command=')}":
             mark = f"{instance}.{rest.split(maxsplit=1)[0] if rest.strip() else ''}"
-            if not _is_shared(text.split(maxsplit=1)[0]):
-                yield Marked(int(pid), " ".join(match[2].split()), mark)
+            born = " ".join(match[3].split())
+            yield _Seen(Marked(int(pid), born, mark), int(match[2]), _is_shared(text.split(maxsplit=1)[0]))
 
 
 def _ps(*words: str) -> str:
