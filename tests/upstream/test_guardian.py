@@ -444,6 +444,26 @@ async def test_a_killed_guardian_is_replaced_at_once(
 
 
 @real_loop()
+async def test_a_guardian_that_is_killed_as_it_starts_fails_nobody(
+    children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guardian = Guardian()
+
+    def nobody_reads(*_: object) -> int:
+        raise BrokenPipeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", nobody_reads)
+        guardian.watch(sleeper(children))
+    assert guardian.pid is None
+    guardian.watch(sleeper(children))
+    assert guardian.pid is not None
+    await guardian.end()
+    for child in list(children):
+        await until(lambda: ended(children, child.pid), "the child's end")  # noqa: B023
+
+
+@real_loop()
 async def test_a_guardian_without_anything_to_guard_is_not_replaced(
     children: list[subprocess.Popen[bytes]],
 ) -> None:

@@ -165,7 +165,9 @@ class Guardian:
             env={"PATH": "/usr/bin:/bin"},
         )
         # Whatever an earlier helper watched is on the list of this one.
-        self._tell("".join(f"+ {word}\n" for word in sorted(self._list)))
+        if not self._tell("".join(f"+ {word}\n" for word in sorted(self._list))):
+            # It was killed at once: the next child gets another one.
+            return
         try:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
