@@ -332,6 +332,7 @@ def test_everything_of_a_callmux_that_is_gone_ends(begin: Begin, instance: str, 
     container = engine(tmp_path, "exit 0")
     record = tmp_path / "record"
     record.write_text(f"+ {json.dumps(container)}\n")
+    record.chmod(0o600)
     command = [sys.executable, "-I", "-S", leftovers.__file__, instance, str(record), str(group.pid)]
     assert subprocess.run(command, timeout=60, check=False).returncode == 0
     eventually(lambda: ended(deaf) and ended(group), "their ends")
@@ -343,11 +344,28 @@ def test_everything_of_a_callmux_that_is_gone_ends(begin: Begin, instance: str, 
 def test_a_record_stays_as_long_as_its_containers_do(instance: str, tmp_path: Path) -> None:
     record = tmp_path / "record"
     record.write_text(f"+ {json.dumps(engine(tmp_path, 'exit 1'))}\n")
+    record.chmod(0o600)
     assert not clear(instance, str(record))
     assert record.exists()
     engine(tmp_path, "exit 0")
     assert clear(instance, str(record))
     assert not record.exists()
+
+
+@pytest.mark.parametrize("kind", ["for others to write", "a link"])
+def test_nothing_is_run_for_a_record_that_another_user_could_have_written(
+    kind: str, instance: str, tmp_path: Path
+) -> None:
+    """Somebody may put it there between the look at a record and its reading."""
+    record = tmp_path / "record"
+    written = record if kind == "for others to write" else tmp_path / "file"
+    written.write_text(f"+ {json.dumps(engine(tmp_path, 'exit 0'))}\n")
+    written.chmod(0o666 if written == record else 0o600)
+    if written != record:
+        record.symlink_to(written)
+    assert not clear(instance, str(record))
+    assert record.exists()
+    assert not (tmp_path / "log").exists()
 
 
 def test_a_record_that_is_gone_is_no_failure(instance: str, tmp_path: Path) -> None:

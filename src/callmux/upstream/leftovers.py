@@ -190,28 +190,53 @@ def clear(instance: str, record: str, groups: Iterable[int] = ()) -> bool:
     for group in groups:
         _send_group(group, signal.SIGKILL)
     left = end(lambda: find(instance), 0)
-    noted = []
-    if record:
-        try:
-            with open(record, encoding="utf-8") as file:
-                noted = containers(file)
-        except FileNotFoundError:
-            noted = []
+    noted = _noted(record) if record else []
     failed: list[Container] = []
 
     def end_one(container: Container) -> None:
         if stop(container) not in ("", ABSENT):
             failed.append(container)
 
-    threads = [threading.Thread(target=end_one, args=(container,)) for container in noted]
+    threads = [threading.Thread(target=end_one, args=(container,)) for container in noted or ()]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    if record and not (left or failed):
+    if left or failed or noted is None:
+        return False
+    if record:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(record)
-    return not (left or failed)
+    return True
+
+
+def open_record(record: str | os.PathLike[str]) -> int:
+    """Opens a record. Nobody else may say what is to be run.
+
+    Raises:
+        OSError: It is not there, or another user could have written it.
+    """
+    user, flags = os.getuid(), os.O_RDWR
+    for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK"):
+        flags |= getattr(os, name, 0)
+    descriptor = os.open(record, flags)
+    facts = os.fstat(descriptor)
+    if facts.st_uid == user and not facts.st_mode & 0o022:
+        return descriptor
+    os.close(descriptor)
+    raise PermissionError(f"{os.fspath(record)} could be another user's")
+
+
+def _noted(record: str) -> list[Container] | None:
+    """The containers of a record; None where it cannot be read."""
+    try:
+        with open(open_record(record), encoding="utf-8") as file:
+            return containers(file)
+    except FileNotFoundError:
+        # Somebody else has ended what stood in it.
+        return []
+    except OSError:
+        return None
 
 
 def _in_proc(instance: str) -> Iterable[_Seen]:
