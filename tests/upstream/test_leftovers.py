@@ -310,6 +310,13 @@ def test_an_engine_that_hangs_or_is_gone_is_told(tmp_path: Path, monkeypatch: py
     assert "No such file" in stop(engine(tmp_path, "")._replace(stop=["/nowhere/engine", "stop"]))
 
 
+def test_a_container_is_stopped_whose_directory_has_been_removed(tmp_path: Path) -> None:
+    container = engine(tmp_path, "pwd -P >> $0.where")._replace(remove=[])
+    assert stop(container._replace(cwd=os.path.realpath(tmp_path))) == ""
+    assert stop(container._replace(cwd=str(tmp_path / "gone"))) == ""
+    assert (tmp_path / "engine.where").read_text() == f"{os.path.realpath(tmp_path)}\n/\n"
+
+
 def test_an_engine_gets_its_variables_and_no_secret_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,9 +98,7 @@ def find(instance: str) -> list[Marked]:
         return []
     looked = _in_proc(instance) if os.path.exists(PROC) else _in_ps(instance)
     seen = {each.process.pid: each for each in looked}
-    return [
-        each.process for pid, each in seen.items() if pid != os.getpid() and not _serves_user(each, seen)
-    ]
+    return [each.process for pid, each in seen.items() if pid != os.getpid() and not _serves_user(each, seen)]
 
 
 def _serves_user(each: _Seen, seen: dict[int, _Seen]) -> bool:
@@ -368,13 +366,15 @@ def _is_group(group: int) -> bool:
 
 def _run(container: Container, words: list[str]) -> tuple[list[str], str]:
     """What a command of a container engine prints, in words, and why it failed; empty where it did not."""
+    # Whoever has removed the directory is to be rid of the container all the same.
+    cwd = "/" if container.cwd is not None and not os.path.isdir(container.cwd) else container.cwd
     try:
         done = subprocess.run(
             words,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env={k: v for k, v in os.environ.items() if not k.startswith("CALLMUX_")} | container.env,
-            cwd=container.cwd,
+            cwd=cwd,
             timeout=COMMAND_SECONDS,
             check=False,
             start_new_session=True,

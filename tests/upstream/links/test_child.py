@@ -24,6 +24,7 @@ from callmux.upstream.guardian import Enrolment, Guardian
 from callmux.upstream.leftovers import MARK
 from callmux.upstream.links import child as child_module
 from callmux.upstream.links.child import ChildLink, Launch
+from callmux.upstream.links.container import container_run
 from callmux.upstream.links.link import Listener
 from callmux.upstream.process_bound import ProcessBound
 from tests.left import engine as engine_module
@@ -662,6 +663,17 @@ async def test_a_container_that_goes_on_is_stopped(
         assert not alive(int(pid))
         # Without --rm it stays, stopped, as the user has it.
         assert containers_in(tmp_path) == ([] if "--rm" in options else [name])
+
+
+def test_a_container_is_stopped_in_the_directory_of_its_server_wherever_we_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guardian is elsewhere, and so may the next callmux be."""
+    monkeypatch.chdir(tmp_path)
+    launch = Launch(command="docker", args=("run", "image"), env={}, cwd="work")
+    container = child_module._container(container_run("docker", launch.args, "s", "a.1"), launch)
+    assert container is not None
+    assert container.cwd == os.path.join(os.path.realpath(tmp_path), "work")
 
 
 @real_loop()

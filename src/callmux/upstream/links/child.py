@@ -221,7 +221,9 @@ def _container(run: ContainerRun | None, launch: Launch) -> Container | None:
     if run is None:
         return None
     env = {key: launch.env[key] for key in ENGINE_VARIABLES if key in launch.env}
-    return Container(run.name, list(run.find), list(run.stop), list(run.remove), env, launch.cwd)
+    # It may be stopped by a process in another directory than ours.
+    cwd = None if launch.cwd is None else os.path.abspath(launch.cwd)
+    return Container(run.name, list(run.find), list(run.stop), list(run.remove), env, cwd)
 
 
 def _before_program(enrolment: Enrolment) -> None:
