@@ -17,6 +17,7 @@ import pytest
 from callmux.bridge.autostart import Autostart, Health, _is_older
 from callmux.bridge.endpoint import Endpoint, read_endpoint
 from callmux.errors import UsageError
+from callmux.upstream.leftovers import MARK
 from tests.bridge.bench import Exchange, FakeListener
 from tests.support import free_port, real_loop
 
@@ -161,6 +162,13 @@ def test_its_token_stays_with_the_bridge(bench: Bench) -> None:
     bridge = bench.autostart(CALLMUX_TOKEN="secret", PATH="/bin")
     assert "CALLMUX_TOKEN" not in bridge._env
     assert "secret" not in repr(bridge)
+
+
+def test_a_listener_does_not_end_with_a_server_whose_bridge_has_started_it(bench: Bench) -> None:
+    """Whatever a server of another callmux starts ends with it, if it has its mark."""
+    bridge = bench.autostart(**{MARK: "0123.1", "PATH": "/bin"})
+    assert MARK not in bridge._env
+    assert bridge._env["PATH"] == "/bin"
 
 
 @pytest.mark.parametrize("url", ["http://mux.example/mcp", "https://127.0.0.1/mcp"])

@@ -67,6 +67,7 @@ def test_without_a_folder_nothing_is_kept() -> None:
     own.close(left=False)
     assert own.record is None
     assert running(None) is None
+    assert running(Path("state")) == Path.cwd() / "state" / "running"
 
 
 def test_the_record_of_one_that_lives_is_not_touched(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from callmux.bridge.endpoint import Endpoint
 from callmux.bridge.failures import LinkFailure
 from callmux.bridge.stream import Collected
 from callmux.errors import UsageError
+from callmux.upstream.leftovers import MARK
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,8 @@ class Autostart:
             raise UsageError("--autostart is for a URL on this machine, such as http://127.0.0.1:4860/mcp")
         self._endpoint = endpoint
         self._home = home
-        self._env = {key: value for key, value in env.items() if key != "CALLMUX_TOKEN"}
+        # The listener belongs to no server of another callmux, though a bridge that starts it may.
+        self._env = {key: value for key, value in env.items() if key not in ("CALLMUX_TOKEN", MARK)}
         self._command = [
             *command,
             *(() if config is None else ("--config", os.path.abspath(config))),

@@ -166,5 +166,5 @@ def _lock(descriptor: int) -> None:
 
 
 def running(state: Path | None) -> Path | None:
-    """Where records are."""
-    return None if state is None else state / FOLDER
+    """Where records are, from any directory: the guardian stands in another one."""
+    return None if state is None else state.absolute() / FOLDER
