@@ -19,6 +19,10 @@ from callmux.rings.schemas import Steps, TooMuch
 
 LONGEST = 2000
 """Characters of a text that is compared with a pattern, and of that pattern: both come from outside."""
+MOST_TRIES = 10**7
+"""Ways of laying patterns over texts that are tried for one value; about a tenth of a second."""
+COMPILING = 100
+"""Tries that take as long as a character of a pattern takes to be read."""
 DEEPEST = 100
 """Levels of references that are followed."""
 
@@ -41,6 +45,7 @@ class _Reader:
     def __init__(self, root: Any, steps: Steps) -> None:
         self._root = root
         self._steps = steps
+        self._tries = MOST_TRIES
 
     def keeps(self, value: Any, schema: Any, depth: int) -> bool:
         self._steps.take()
@@ -57,7 +62,7 @@ class _Reader:
         if isinstance(values, list) and not any(self._same(value, one) for one in values):
             return False
         if isinstance(value, str):
-            kept = _text_keeps(value, schema)
+            kept = self._text_keeps(value, schema)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             kept = _number_keeps(value, schema)
         elif isinstance(value, list):
@@ -71,6 +76,28 @@ class _Reader:
     def _same(self, one: Any, other: Any) -> bool:
         self._steps.take()
         return _equal(one, other)
+
+    def _text_keeps(self, value: str, schema: Mapping[str, Any]) -> bool:
+        if not _counts(len(value), schema, "minLength", "maxLength"):
+            return False
+        pattern = schema.get("pattern")
+        return not isinstance(pattern, str) or self._has(value, pattern) is not False
+
+    def _has(self, text: str, pattern: str) -> bool | None:
+        """Whether a text has a pattern in it; None where the pattern is not understood, or could take long:
+        nothing else is served while it is looked for."""
+        self._steps.take()
+        if len(text) > LONGEST or len(pattern) > LONGEST or _may_explode(pattern):
+            return None
+        ways = (len(text) + 1) ** (len(_REPETITION.findall(pattern)) + 1) << len(_CHOICE.findall(pattern))
+        cost = ways + COMPILING * len(pattern)
+        if cost > self._tries:
+            return None
+        self._tries -= cost
+        try:
+            return re.search(pattern, text) is not None
+        except (re.error, RecursionError, OverflowError):
+            return None
 
     def _list_keeps(self, value: list[Any], schema: Mapping[str, Any], depth: int) -> bool:
         if not _counts(len(value), schema, "minItems", "maxItems"):
@@ -102,14 +129,13 @@ class _Reader:
         if not _counts(len(value), schema, "minProperties", "maxProperties"):
             return False
         known, rest = _members(schema.get("properties")), schema.get("additionalProperties")
-        patterns = [(_compiled(p), s) for p, s in _members(schema.get("patternProperties")).items()]
-        if not all(pattern for pattern, _ in patterns):
-            # Which names it means is not known, so that nobody can tell which ones are left.
-            rest = None
+        patterns = _members(schema.get("patternProperties"))
         for name, member in value.items():
             schemas = [known[name]] if name in known else []
-            schemas += [s for pattern, s in patterns if pattern is not None and pattern(name)]
-            if not schemas and rest is not None:
+            has = {pattern: self._has(name, pattern) for pattern in patterns}
+            schemas += [patterns[pattern] for pattern, found in has.items() if found]
+            # Where it is not known whether a pattern means this name, nobody can tell whether it is left.
+            if not schemas and rest is not None and None not in has.values():
                 schemas = [rest]
             if not all(self.keeps(member, s, depth) for s in schemas):
                 return False
@@ -216,29 +242,23 @@ def _equal(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _text_keeps(value: str, schema: Mapping[str, Any]) -> bool:
-    if not _counts(len(value), schema, "minLength", "maxLength"):
-        return False
-    pattern = schema.get("pattern")
-    if not isinstance(pattern, str) or len(value) > LONGEST:
+_REPETITION = re.compile(r"[+*]|\{\d*,")
+_CHOICE = re.compile(r"\||(?<!(?<!\\)\()\?")
+"""What says "or", or "or not"; in `(?:` it does not."""
+_ANY_WAY = re.compile(rf"[+*{{]|{_CHOICE.pattern}")
+"""What may be laid over a text in several ways."""
+_GROUP_AGAIN = re.compile(r"\)[+*{]")
+_OF_OTHERS = re.compile(r"\(\?[#A-Za-z-]")
+"""Comments, flags and the like, which schemas do not have: their patterns are those of JavaScript."""
+
+
+def _may_explode(pattern: str) -> bool:
+    """Whether a pattern may try every way of dividing a text: in a group that is repeated something may be
+    repeated or chosen."""
+    if _OF_OTHERS.search(pattern):
         return True
-    found = _compiled(pattern)
-    return found is None or found(value)
-
-
-def _compiled(pattern: str) -> Callable[[str], bool] | None:
-    """Whether a text has a pattern in it; None for one that is not understood, or could take for ever."""
-    if len(pattern) > LONGEST or _NESTED.search(pattern):
-        return None
-    try:
-        compiled = re.compile(pattern)
-    except (re.error, RecursionError, OverflowError):
-        return None
-    return lambda text: compiled.search(text[:LONGEST]) is not None
-
-
-_NESTED = re.compile(r"[+*}]\)*[+*{]|\([^)]*[+*{|][^)]*\)[+*{]")
-"""A repetition of what repeats or has choices: it may try every way of dividing a text."""
+    first = _ANY_WAY.search(pattern)
+    return first is not None and _GROUP_AGAIN.search(pattern, first.end()) is not None
 
 
 def _number_keeps(value: int | float, schema: Mapping[str, Any]) -> bool:
