@@ -125,6 +125,15 @@ def test_with_the_preset_a_page_names_only_what_its_client_is_listed(profile: st
     assert "index" in page
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_with_an_index_a_page_says_to_search_only_for_what_the_index_does_not_show(profile: str) -> None:
+    about_search = [
+        line for line in instructions(profile, "lean").splitlines() if "to search" in line or "Search" in line
+    ]
+    assert len(about_search) == 1
+    assert "only for what the index does not show" in about_search[0]
+
+
 def test_a_page_of_few_tools_speaks_of_no_argument_that_only_others_take() -> None:
     page = instructions("codex", "lean")
     assert "inputMapping" not in page

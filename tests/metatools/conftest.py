@@ -64,6 +64,7 @@ class Bench:
         cached: Bare names of tools whose results are in the cache.
         recipes: The workflows of the configuration.
         output_format: The format of answers to requests that name none.
+        index_tokens: Tokens that an index of the tools may take in the list.
     """
 
     def __init__(self) -> None:
@@ -83,6 +84,7 @@ class Bench:
         self.recipes: dict[str, Recipe] = {}
         self.now = 0.0
         self.output_format = "json"
+        self.index_tokens = 0
 
     def serve(self, **servers: Sequence[dict[str, Any] | str]) -> None:
         """Fills the catalogue."""
@@ -114,6 +116,7 @@ class Bench:
             results=self.results,
             recipes=self.recipes,
             output_format=self.output_format,
+            index_tokens=self.index_tokens,
         )
 
     def configure(self, **recipes: Any) -> None:

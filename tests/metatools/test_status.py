@@ -127,6 +127,8 @@ def test_recommendations_fit_what_there_is(bench: Bench) -> None:
     bench.facts |= {"mode": "meta-only", "recipes": [{"name": "r", "mode": "call"}]}
     first = ["search_tools", "call"]
     assert uses() == [*(f"callmux_{n}" for n in [*first, *always, "recipe_run"]), several]
+    bench.index_tokens = 1500
+    assert uses() == [*(f"callmux_{n}" for n in [*reversed(first), *always, "recipe_run"]), several]
 
 
 @pytest.mark.parametrize(

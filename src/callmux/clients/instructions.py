@@ -38,9 +38,14 @@ Through a shared listener this works only where its `fileReferenceRoots` allow i
 `ref`, then `path`, `fields` or `search` for the part you need, and `offset` set to the `nextOffset` of \
 the page before."""
 
-_FINDING = """\
+_SEARCH = """\
 - The right tool: `callmux_search_tools` with words of the task; with `includeInputSchema` it can be \
-called at once. What is connected, and what is wrong with what is not: `callmux_status`.
+called at once. What is connected, and what is wrong with what is not: `callmux_status`."""
+
+_CONNECTED = "- What is connected, and what is wrong with what is not: `callmux_status`."
+"""The same where an index shows the tools."""
+
+_ELSEWHERE = """\
 - A tool that your client does not list: `callmux_call` with its name, also for a `callmux_get_result` \
 that your client has not loaded.
 - Errors say what to do: `tool_not_found` names near tools; with `safeToRetry` the same call may be \
@@ -56,12 +61,12 @@ _META_ONLY = """\
 _INDEX = """\
 - Only `callmux_*` tools are listed here; an index of the others stands in their descriptions. A tool whose \
 parameters stand there can be called at once; a call with wrong arguments is answered with the input schema. \
-Search (`callmux_search_tools` with `includeInputSchema`) only for what the index does not show."""
+Search (`callmux_search_tools` with words of the task and `includeInputSchema`) only for what the index \
+does not show."""
 
 _FEW = """\
 - Every tool is called through `callmux_call`, with its name as `tool` and its own `arguments`. Ask for \
 calls that do not need each other at once, or make them from your code.
-- What the index does not show: `callmux_search_tools` with words of the task and `includeInputSchema`.
 - `safeToRetry` in an error says that the same call may be repeated; `server_disabled` is the user's \
 decision."""
 
@@ -107,7 +112,8 @@ def instructions(profile: str = "generic", mode: str = "standard") -> str:
         *([_META_ONLY] if mode == "meta-only" else []),
         *([_INDEX] if mode == "lean" else []),
         *([_FEW] if few else []),
-        _FINDING,
+        _CONNECTED if mode == "lean" else _SEARCH,
+        _ELSEWHERE,
         *advice(),
         _PAYLOADS,
         _DIRECTORY[profile],

@@ -126,7 +126,7 @@ def payload(question: StatusQuestion, engine: Engine, context: CallContext | Non
     if context is not None and (usage := engine.usage(context.client)) is not None:
         answer["usage"] = usage
     if question.recommendations:
-        answer["recommendations"] = recommendations(facts, question.server)
+        answer["recommendations"] = recommendations(facts, question.server, engine.index_tokens > 0)
     return answer
 
 
@@ -172,6 +172,18 @@ _META_ONLY = (
     ("callmux_search_tools", "you know the task but not the tool", "Search by words of the task."),
     ("callmux_call", "you know the tool", "Call it by server__tool, or by its name beside server."),
 )
+_INDEXED = (
+    (
+        "callmux_call",
+        "an index in the descriptions of callmux_* tools shows the tool",
+        "Call it at once; wrong arguments are answered with its input schema.",
+    ),
+    (
+        "callmux_search_tools",
+        "the index does not show the tool, or not its parameters",
+        "Search by words of the task, with includeInputSchema.",
+    ),
+)
 _ALWAYS = (
     ("callmux_get_result", "an answer has _callmux.ref", "Page, filter or search the whole result."),
     ("callmux_parallel", "several calls do not need each other", "Send them in one request."),
@@ -187,9 +199,15 @@ _SERVERS = (
 )
 
 
-def recommendations(facts: dict[str, Any], server: str | None) -> list[dict[str, str]]:
-    """Which meta-tool to use when, for what this callmux has."""
-    rows = [*(_META_ONLY if facts.get("mode") == "meta-only" else ()), *_ALWAYS]
+def recommendations(facts: dict[str, Any], server: str | None, indexed: bool) -> list[dict[str, str]]:
+    """Which meta-tool to use when, for what this callmux has.
+
+    Args:
+        server: The server that was asked about alone.
+        indexed: Whether an index of tools stands in descriptions.
+    """
+    found = _INDEXED if indexed else _META_ONLY
+    rows = [*(found if facts.get("mode") == "meta-only" else ()), *_ALWAYS]
     if facts.get("recipes"):
         rows.append(_RECIPES)
     if server is None and len(facts.get("wrappedServers", ())) > 1:
