@@ -76,6 +76,8 @@ def test_what_must_be_given_stands_first_and_the_order_of_a_server_does_not_matt
     assert signature("t", one) == signature("t", other) == "t(a:int, z, b?:bool)"
     assert signature("t", one, optional=False) == "t(a, z, ...)"
     assert signature("t", tool(required=["a"], properties={"a": {}}), optional=False) == "t(a)"
+    undescribed = tool(required=["b"], properties={"a": {}})
+    assert signature("t", undescribed, optional=False) == "t(b, ...)"
     assert signature("t", tool()) == "t()"
     assert signature("t", tool(properties=[1], required="a")) == "t()"
     assert signature("t", tool(required=["a"])) == "t(a:any)"
@@ -94,6 +96,8 @@ def test_a_long_signature_says_less_of_each_parameter_then_only_names_what_must_
     )
     line = signature("t", all_needed)
     assert line.endswith(", ...)")
+    undescribed = tool(required=[f"parameter_{n:03}" for n in range(100)])
+    assert signature("t", undescribed) == line
     assert len(line) <= signatures.LONGEST
 
 

@@ -173,14 +173,16 @@ def _parameters(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) 
 def _required(schema: Mapping[str, Any]) -> str:
     """The names of the parameters that must be given, and a sign for others."""
     properties = schema.get("properties")
-    required = _names(schema.get("required"))
+    required = sorted(_names(schema.get("required")))
     shown: list[str] = []
-    for name in sorted(required):
+    for name in required:
         if len(", ".join(shown)) > LONGEST - LONGEST_NAME:
             break
         shown.append(_member(name, ""))
-    others = isinstance(properties, dict) and len(properties) > len(shown)
-    return ", ".join([*shown, *([MORE] if others else [])])
+    left_out = set(required[len(shown) :])
+    if isinstance(properties, dict):
+        left_out |= properties.keys() - required
+    return ", ".join([*shown, *([MORE] if left_out else [])])
 
 
 def _member(name: str, kind: str, *, must: bool = True) -> str:
