@@ -89,10 +89,8 @@ def greeting(
         "capabilities": capabilities,
         "serverInfo": SERVER_INFO,
     }
-    if text := _instructions(offers, own, asks):
+    if text := _instructions(offers, own, asks) if told is None else _bounded(told, offers, asks):
         answer["instructions"] = text
-    if told is not None:
-        answer["instructions"] = _bounded(told, offers, asks)
     return msgspec.json.encode(answer)
 
 
