@@ -55,6 +55,12 @@ def test_descriptions_of_parameters_are_dropped_where_the_client_finds_them_too_
     assert long.tokens < short.tokens
 
 
+def test_a_tool_whose_members_for_clients_are_malformed_does_not_ask_to_be_loaded() -> None:
+    persona = Persona(name="c", title="C", defers=True)
+    (one,) = arrivals(persona, "", [tool("a", "x") | {"_meta": ["anthropic/alwaysLoad"]}]).tools
+    assert one.state == "aside"
+
+
 def test_what_does_not_ask_to_be_loaded_is_a_name_where_a_client_puts_tools_aside() -> None:
     persona = Persona(name="c", title="C", defers=True)
     found = arrivals(persona, "", [tool("a", "x" * 99, loaded=True), tool("later", "y" * 99)])

@@ -110,7 +110,9 @@ def _tool(persona: Persona, tool: Mapping[str, Any]) -> Arrival:
     whole = _given(tool)
     said = sum(len(found) for found in _descriptions(tool.get("inputSchema")))
     bare = persona.schema is not None and said > persona.schema
-    if persona.defers and (tool.get("_meta") or {}).get(ALWAYS_LOAD) is not True:
+    meta = tool.get("_meta")
+    asks = isinstance(meta, Mapping) and meta.get(ALWAYS_LOAD) is True
+    if persona.defers and not asks:
         return Arrival(name, "aside", len(whole), len(name), estimate(name))
     kept = text if persona.description is None else text[: persona.description]
     shown = {**tool, "description": kept} if kept != text else tool
