@@ -310,3 +310,27 @@ async def test_where_schemas_are_listed_a_refusal_stays_as_it_is(as_error: bool)
             dry = {"mode": "call", **WRONG}
             (item,) = (await client.call("callmux_dry_run", dry))["structuredContent"]["items"]
             assert "inputSchema" not in item
+
+
+@requirement("tools.error")
+async def test_a_guess_at_a_tool_that_only_others_are_listed_shows_no_schema() -> None:
+    def tools(call: Call) -> Json:
+        asks = "sampling" in call.peer.greeting["capabilities"]
+        return {"tools": [tool("plain"), *([tool("get_issue")] if asks else [])]}
+
+    one = strict(as_error=True).answers("tools/list", tools)
+    async with bench(one, server("b", "add"), single=False, **INDEX) as at:
+        at.host.start(None)
+        await at.host.runtime.settled()
+        asking = await at.greeted(capabilities={"sampling": {}})
+        other = await at.greeted()
+        assert "get_issue(" in shown(await listing(asking))
+        assert "get_issue(" not in shown(await listing(other))
+        dry = {"mode": "call", **WRONG}
+        for client, schema in ((asking, SCHEMA), (other, None)):
+            result = await client.call("callmux_call", WRONG)
+            assert ("inputSchema" in result["content"][-1]["text"]) == (schema is not None)
+            many = (await client.call("callmux_parallel", {"calls": [WRONG]}))["structuredContent"]
+            assert many["results"][0].get("inputSchema") == schema
+            (item,) = (await client.call("callmux_dry_run", dry))["structuredContent"]["items"]
+            assert item.get("inputSchema") == schema

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,11 +17,20 @@ from callmux.rings.stage import Stages
 from tests.support import planned, route
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}, "required": ["n"]}
-STAGE = Reminding()
 
 
-def tool(schema: Any = SCHEMA) -> Tool:
-    return Tool(json.dumps({"name": "t", "inputSchema": schema}).encode())
+def tool(schema: Any = SCHEMA, name: str = "t") -> Tool:
+    return Tool(json.dumps({"name": name, "inputSchema": schema}).encode())
+
+
+def stage(*listed: Tool, kind: bytes | None = None) -> Reminding:
+    """The stage before a server that lists these tools to clients of the caller's kind."""
+    views: Any = SimpleNamespace(of={kind: listed}.__getitem__)
+    server: Any = SimpleNamespace(kind_of=lambda client: kind, views=views)
+    return Reminding({"s": server})
+
+
+STAGE = stage()
 
 
 def call(arguments: Any, schema: Any = SCHEMA) -> Call:
@@ -62,7 +72,7 @@ def test_an_error_of_arguments_that_break_the_schema_shows_it(arguments: Any) ->
     assert texts(shown)[0] == "What?"
     assert further(shown) == {"tool": "t", "inputSchema": SCHEMA}
     assert type(shown) is Result
-    assert made.arguments is None or is_broken(made.route, made.arguments)
+    assert made.arguments is None or is_broken(tool(), made.arguments)
 
 
 @pytest.mark.parametrize(
@@ -126,12 +136,22 @@ def test_one_of_several_calls_can_be_shown_without_it() -> None:
 
 def test_for_a_very_large_schema_it_says_how_to_get_it() -> None:
     large = {**SCHEMA, "description": "x" * LARGEST}
-    assert schema_of(call({}, large).route).keys() == {"hint"}
+    assert schema_of(tool(large)).keys() == {"hint"}
     assert "callmux_search_tools" in further(STAGE.leave(call({}, large), error("What?")))["hint"]
 
 
 def test_arguments_that_are_no_json_are_not_judged() -> None:
-    assert not is_broken(call({}).route, b"{")
+    assert not is_broken(tool(), b"{")
+
+
+@pytest.mark.parametrize("outcome", [error("What?"), error("-32602"), refused(-32602)])
+def test_a_client_is_shown_the_schema_that_clients_of_its_kind_are_listed(outcome: Any) -> None:
+    """A server may list each kind of clients, or each sign-in, something else."""
+    own = {"type": "object", "required": ["m"]}
+    seen = stage(tool(name="other"), tool(own), kind=b"one")
+    assert further(seen.leave(direct({}), outcome))["inputSchema"] == own
+    unseen = stage(tool(name="other"), kind=b"one")
+    assert unseen.leave(direct({}), outcome) is outcome
 
 
 def test_it_concerns_tools_whose_schema_is_known() -> None:

@@ -21,6 +21,7 @@ from callmux.metatools.engine import Engine
 from callmux.metatools.modes import CALL, PIPELINE, Mode
 from callmux.metatools.pipeline import Step
 from callmux.plan import Plan, ToolCall
+from callmux.protocol.shapes import Tool
 from callmux.rings.call import Call
 from callmux.rings.schemas import Node, compile_schema
 
@@ -138,8 +139,8 @@ async def _prepared(
         item["sentArguments"] = _raw(sent)
     if warnings:
         item["warnings"] = warnings
-    if engine.index_tokens and sent.tool is not None:
-        item |= _schema(sent, warnings, mapped)
+    if engine.index_tokens and (tool := _seen(sent, engine, context)) is not None:
+        item |= _schema(sent, tool, warnings, mapped)
     item["resolvedArgumentBytes"] = 0 if shown is None else advice.size_of(shown)
     hit = engine.is_cached(sent)
     item["cacheHitCandidate"] = hit if isinstance(hit, bool) else await hit
@@ -186,13 +187,19 @@ def _advice(
     return found
 
 
-def _schema(sent: Call, warnings: Sequence[dict[str, str]], mapped: Set[str]) -> dict[str, Raw]:
+def _seen(sent: Call, engine: Engine, context: CallContext) -> Tool | None:
+    """The tool as the client is listed it; None where it is not."""
+    entries = engine.seen_by(context).of_server(sent.server)
+    return next((entry.tool for entry in entries if entry.tool.name == sent.target), None)
+
+
+def _schema(sent: Call, tool: Tool, warnings: Sequence[dict[str, str]], mapped: Set[str]) -> dict[str, Raw]:
     """The input schema of a tool that would refuse its arguments, as far as that is known; else nothing."""
     from callmux.rings.reminding import is_broken, schema_of  # where an index of tools is listed alone
 
     of_schema = any(warning["code"] in advice.OF_SCHEMA for warning in warnings)
-    is_wrong = of_schema or (not mapped and is_broken(sent.route, sent.arguments))
-    return schema_of(sent.route) if is_wrong else {}
+    is_wrong = of_schema or (not mapped and is_broken(tool, sent.arguments))
+    return schema_of(tool) if is_wrong else {}
 
 
 def _about_mapping(step: Step, index: int) -> tuple[dict[str, str], str]:

@@ -117,7 +117,7 @@ def call_stages(parts: Parts) -> Sequence[Any]:
     kept, servers, clock, bus = parts.kept, parts.servers, parts.clock, parts.bus
     rules = ReusePolicy(parts.config)
     keys = Keys(rules, kept.numbers, servers, parts.rights)
-    stages: list[Any] = [*_reminding(parts.config), Visiting(servers), _following(parts)]
+    stages: list[Any] = [*_reminding(parts), Visiting(servers), _following(parts)]
     if parts.inviting is not None:
         stages.append(parts.inviting)
     if bus is not None:
@@ -141,13 +141,13 @@ def call_stages(parts: Parts) -> Sequence[Any]:
     ]
 
 
-def _reminding(config: Config) -> Sequence[Any]:
+def _reminding(parts: Parts) -> Sequence[Any]:
     """Shows the input schema of a tool that was called wrongly, where clients are listed none."""
-    if not config.index_tokens:
+    if not parts.config.index_tokens:
         return ()
     from callmux.rings.reminding import Reminding
 
-    return (Reminding(),)
+    return (Reminding(parts.servers),)
 
 
 def _following(parts: Parts) -> PerServer:
