@@ -44,6 +44,7 @@ class FakeServer:
         self.in_use, self.questions = InUse(), Questions()
         self.recalled = False
         self.inventory, self.connection = self, None
+        self.main_line, self.is_settled = self, True
         self.reading: asyncio.Future[None] | None = None
 
     def renewed(self, connection: Any) -> asyncio.Future[None] | None:
