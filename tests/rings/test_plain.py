@@ -307,6 +307,18 @@ def test_a_beginning_is_exact_and_says_in_one_line_what_goes_on() -> None:
     assert shown["content"][-1] == IMAGE
 
 
+def test_the_beginning_of_a_failure_ends_where_reading_goes_on() -> None:
+    long = "line of a text\n" * 3000
+    spoken = [{"type": "text", "text": long}, {"type": "text", "text": "b" * 9000}]
+    both = {"content": spoken, "isError": True}
+    shown = plain(shortened(answer(said("short"), both), LIMITS_ON))
+    cuts = {cut["path"]: cut["shown"] for cut in shown["_meta"]["callmux/shield"]["more"]}
+    assert "=== [1] tool_1: FAILED, shortened" in "\n".join(lines(shown))
+    begun = json.loads(shown["content"][-1]["text"])["content"]
+    assert len(begun) == cuts["results.1.result.content"] == 1
+    assert begun[0]["text"] == long[: cuts["results.1.result.content.0.text"]]
+
+
 def test_what_is_left_out_of_an_answer_and_not_missing_is_said_in_one_line() -> None:
     last = "line of a text\n" * 2400
     entries = [{"step": 0, "tool": "t", "ok": True, "result": last, "durationMs": 1}]

@@ -215,7 +215,7 @@ def _part(
         return _Part(name, blocks, notes)
     if shown is None:
         return _Part(name, media, [*notes, "texts left out" if media else LEFT_OUT])
-    begun = _begun(blocks, bytes(shown)) if is_beginning and not own.is_error else None
+    begun = _begun(blocks, bytes(shown)) if is_beginning else None
     return _Part(name, begun or _cut(own, blocks, bytes(shown)), [*notes, "shortened"])
 
 

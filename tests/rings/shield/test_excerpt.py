@@ -222,6 +222,18 @@ def test_the_final_result_of_a_pipeline_goes_out_once_where_both_have_no_room() 
     assert begun + "".join(page["data"] for page in pages(raw, reply, 65136)) == longer
 
 
+def test_a_step_of_many_members_does_not_go_out_twice_where_both_have_no_room() -> None:
+    """Nothing in it is a text or an array at which reading could go on."""
+    members = {f"k{n}": n for n in range(2700)}
+    raw = raw_of(several(members, key="steps", finalResult=members))
+    reply = reply_to(raw, several=True)
+    assert reply is not None
+    body, note = parts_of(reply)
+    assert body["steps"][0]["result"] == members
+    assert "finalResult" not in body
+    assert note["message"].startswith("finalResult is what the last step gave.")
+
+
 @pytest.mark.parametrize("steps", [[], [7], [{"step": 0}], [{"step": 0, "result": "another"}]])
 def test_a_final_result_that_no_step_has_is_cut_like_any_other(steps: Any) -> None:
     answer = {"steps": steps, "finalResult": "line\n" * 20_000, "totalDurationMs": 1}

@@ -116,7 +116,7 @@ class _Excerpt:
         if not shown and items:
             # Room for the beginning of one.
             part = begin(bytes(items[0]), self._limits, max(left, LEAST_PREVIEW), (*keys, "0"))
-            shown, cuts = [part.shown], part.cuts
+            shown, cuts, exact = [part.shown], part.cuts, part.exact
         if len(shown) < len(items):
             cuts += (Cut(keys, len(shown), len(items), "items"),)
         return Beginning(b"[" + b",".join(shown) + b"]", cuts, exact)
