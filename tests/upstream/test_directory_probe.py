@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from callmux.config.servers import StdioServer
-from callmux.upstream.directory_probe import SeenThere, is_harmless, look_there
+from callmux.protocol.shapes import Tool
+from callmux.upstream.directory_probe import SeenThere, is_harmless, look_there, questions
 from callmux.upstream.failures import CallFailure
 from tests.support import SECONDS, real_loop
 
@@ -88,3 +90,42 @@ def test_a_tool_must_say_that_it_reads_does_not_reach_out_and_needs_nothing() ->
         {"name": "a", "annotations": 7},
     ):
         assert not is_harmless(json.dumps(other).encode())
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ({}, ["a", "b"]),
+        ({"tools": ("b",)}, ["b"]),
+        ({"deny_tools": ("b",)}, ["a"]),
+        ({"tiers": {"a": "write"}}, ["b"]),
+        ({"tiers": {"s__*": "destroy"}}, []),
+        ({"tiers": {"c": "read"}}, ["a", "b"]),
+    ],
+)
+def test_what_clients_may_not_have_or_the_configuration_calls_writing_is_not_called(
+    said: dict[str, Any], wanted: list[str]
+) -> None:
+    reads = {"annotations": {"readOnlyHint": True}}
+    tools = [
+        Tool(json.dumps(tool).encode())
+        for tool in ({"name": "a", **reads}, {"name": "b", **reads}, {"name": "c"})
+    ]
+    assert questions("s", StdioServer(command="x", **said), tools) == wanted
+
+
+@real_loop()
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ({"deny_tools": ("where",)}, {"resource x://a"}),
+        ({"resources": ("x://b",)}, {"tool where"}),
+        ({"tools": (), "resources": ()}, set()),
+    ],
+)
+async def test_what_is_kept_from_clients_is_neither_called_nor_read(
+    tmp_path: Path, said: dict[str, Any], wanted: set[str]
+) -> None:
+    server = StdioServer(command=sys.executable, args=("-I", "-S", "-c", SERVER), **said)
+    found = await look_there("s", server, tmp_path, seconds=SECONDS, base_dir=Path())
+    assert found.answers.keys() == wanted

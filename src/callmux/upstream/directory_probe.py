@@ -1,23 +1,30 @@
 """One look at one server in one directory: what it lists and answers there, and whether it asks for roots.
 
 Called by `callmux.doctor.two_directories`. It calls only tools that say that they only read and that need no
-arguments, and reads resources: a server does there what it would do for any client that looks at it.
+arguments, where the configuration does not say that they write, and it reads resources. What the
+configuration keeps from clients is left alone. A server does there what it would do for any client that looks
+at it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from callmux import __version__
+from callmux import __version__, names
 from callmux.config.servers import StdioServer
+from callmux.guard.tiers import READ, Tiers
+from callmux.places import known_state_dir
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, RpcError
 from callmux.protocol.params import members
+from callmux.protocol.shapes import Tool
+from callmux.upstream.belongings import running
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
@@ -26,6 +33,7 @@ from callmux.upstream.inventory.offer import RESOURCES
 from callmux.upstream.links.opening import Surroundings, open_link
 from callmux.upstream.probe import Seen
 from callmux.upstream.reading.lists import read_all
+from callmux.upstream.resources import ResourceIndex, ServerResources
 
 MOST_ANSWERS = 3
 """How many tools are called, and how many resources read."""
@@ -66,7 +74,7 @@ async def look_there(
         CallFailure: It cannot be asked.
         msgspec.MsgspecError: It lists what cannot be read.
     """
-    guardian = Guardian()
+    guardian = Guardian(running(known_state_dir(os.environ)))
     asked: set[str] = set()
 
     async def answer(_: Connection, method: str, *__: object) -> bytes:
@@ -86,31 +94,46 @@ async def look_there(
         about = msgspec.json.encode({"name": "callmux-doctor", "version": __version__})
         init = await connection.open(about, b'{"roots":{"listChanged":false}}', seconds)
         seen = Seen(*await read_all(connection, init, seconds))
-        return SeenThere(seen, await _answers(connection, seen), "roots/list" in asked)
+        answers = await _answers(
+            connection, questions(name, server, seen.tools), readings(name, server, seen)
+        )
+        return SeenThere(seen, answers, "roots/list" in asked)
     finally:
         if connection is not None:
             await connection.close()
-        await _closed(guardian)
+        await guardian.end()
 
 
 def _nothing(*_: object) -> None:
     """Hears, and does nothing."""
 
 
-async def _closed(guardian: Guardian) -> None:
-    import asyncio
+def questions(name: str, server: StdioServer, tools: Sequence[Tool]) -> list[str]:
+    """The tools that may be called to see what they answer: harmless ones that clients have, and that the
+    configuration does not call writing (`tiers`)."""
+    tiers = Tiers(server.tiers)
+    return [
+        tool.name
+        for tool in tools
+        if server.exposes(tool.name)
+        and tiers.of_tool(tool, names.spellings(name, tool.name, server.prefix)) == READ
+        and is_harmless(tool.raw)
+    ]
 
-    await asyncio.to_thread(guardian.close)
+
+def readings(name: str, server: StdioServer, seen: Seen) -> list[str]:
+    """The URIs of the resources that may be read: those that clients have."""
+    index = ResourceIndex([ServerResources(server=name, allowed=server.resources)])
+    listed = seen.offer.items.get(RESOURCES, ())
+    return [item.key for item in listed if index.allows(name, item.key)]
 
 
-async def _answers(connection: Connection, seen: Seen) -> dict[str, bytes]:
-    questions = {
-        f"tool {tool.name}": ("tools/call", {"name": tool.name, "arguments": {}})
-        for tool in seen.tools
-        if is_harmless(tool.raw)
+async def _answers(
+    connection: Connection, tools: Sequence[str], resources: Sequence[str]
+) -> dict[str, bytes]:
+    chosen: dict[str, tuple[str, dict[str, Any]]] = {
+        f"tool {tool}": ("tools/call", {"name": tool, "arguments": {}}) for tool in tools[:MOST_ANSWERS]
     }
-    resources = [item.key for item in seen.offer.items.get(RESOURCES, ())]
-    chosen = dict(list(questions.items())[:MOST_ANSWERS])
     chosen |= {f"resource {uri}": ("resources/read", {"uri": uri}) for uri in resources[:MOST_ANSWERS]}
     answers = {}
     for what, (method, params) in chosen.items():
@@ -121,8 +144,8 @@ async def _answers(connection: Connection, seen: Seen) -> dict[str, bytes]:
 
 
 def is_harmless(raw: bytes) -> bool:
-    """Whether a tool says of itself that it only reads, does not reach out, and can be called without
-    arguments.
+    """Whether a tool says of itself that it only reads and can be called without arguments, and not that it
+    reaches out.
 
     Args:
         raw: Its definition.
