@@ -46,11 +46,22 @@ def test_an_entry_that_says_it_itself_or_has_no_directory_is_left_alone(entry: d
     assert of_entry(entry) is None
 
 
+def test_an_entry_with_a_directory_of_its_own_works_there() -> None:
+    """A script that is looked for there would not be found in the directory of a client."""
+    found = of_entry({"command": "node", "args": ["dist/index.js"], "cwd": "/srv/app"})
+    assert found is not None
+    assert (found.mode, found.reason) == ("global", "it works in /srv/app, whoever calls it")
+    relative = of_entry({"command": "node", "args": ["dist/index.js"], "cwd": "app"})
+    assert relative is not None
+    assert relative.mode == "session"
+
+
 def test_an_answer_to_the_same_command_goes_on() -> None:
     entry = {"command": "odd", "args": ["a"]}
     before = {**entry, "cwdMode": "session"}
     assert of_entry(entry, before) == CwdChoice("session", "you said so before")
     assert of_entry({"command": "odd"}, before) == UNSURE
+    assert of_entry({**entry, "cwd": "elsewhere"}, before) == UNSURE
 
 
 async def decided(

@@ -61,7 +61,9 @@ def test_a_server_with_a_directory_of_its_own_works_there_unless_it_asks_for_roo
     assert decision(FIXED, None) == CwdChoice("global", "it works in /x, whoever calls it", guessed=True)
     there = Entry(command="npx", args=("odd",), cwd="/x")
     assert is_tried(there)
-    assert decision(there, Compared()) == CwdChoice("global", "it works in /x, whoever calls it")
+    for compared in (Compared(), Compared(changes="its tools change with the directory")):
+        assert decision(there, compared) == CwdChoice("global", "it works in /x, whoever calls it")
+    assert decision(there, Compared(changes="c", asks_for_roots=True)) == CwdChoice("session", ROOTS)
 
 
 def test_a_server_of_a_project_goes_on_working_there() -> None:

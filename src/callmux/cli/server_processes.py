@@ -40,10 +40,13 @@ def of_entry(entry: Mapping[str, Any], before: Mapping[str, Any] | None = None) 
     ):
         return None
     args = [word for word in entry.get("args") or () if isinstance(word, str)]
-    found = decision(Entry(command=entry["command"], args=tuple(args), env=strings(entry.get("env"))), None)
+    cwd = entry["cwd"] if isinstance(entry.get("cwd"), str) else None
+    parts = Entry(command=entry["command"], args=tuple(args), env=strings(entry.get("env")), cwd=cwd)
+    found = decision(parts, None)
     if found is None or not found.guessed or before is None or "cwdMode" not in before:
         return found
-    same = (before.get("command"), before.get("args") or []) == (entry["command"], args)
+    was = before.get("command"), before.get("args") or [], before.get("cwd")
+    same = was == (entry["command"], args, cwd)
     return CwdChoice(before["cwdMode"], "you said so before") if same else found
 
 
@@ -87,7 +90,7 @@ async def ask_about(
     compared = await compare(name, expanded, seconds=SECONDS, base_dir=base_dir)
     if compared.problem is not None:
         return found
-    entry = Entry(command=expanded.command, args=expanded.args, env=expanded.env)
+    entry = Entry(command=expanded.command, args=expanded.args, env=expanded.env, cwd=expanded.cwd)
     found = decision(entry, compared) or found
     if not found.guessed:
         return found

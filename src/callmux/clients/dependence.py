@@ -2,7 +2,7 @@
 
 Called by `callmux.setup.processes` and `callmux.doctor.directories`; what trying a server shows comes from
 `callmux.doctor.two_directories`. The servers that setup offers say it themselves
- (`callmux.clients.registry`).
+(`callmux.clients.registry`).
 """
 
 from __future__ import annotations

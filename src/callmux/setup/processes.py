@@ -55,11 +55,12 @@ def decision(entry: Entry, compared: Compared | None, project: str | None = None
     if compared is None or compared.problem is not None:
         unsure = CwdChoice(None, UNKNOWN, guessed=True)
         return unsure if known is None else CwdChoice(known.mode, known.reason, guessed=True)
-    if compared.changes is not None:
+    if known is None and compared.changes is not None:
         return CwdChoice("session", compared.changes)
     if compared.asks_for_roots:
         return CwdChoice("session", ROOTS)
     if known is not None:
+        # What changes with the directory is why it was given one.
         return CwdChoice(known.mode, known.reason)
     if compared.speaks_of is None:
         return CwdChoice("global", UNCHANGED, guessed=True)
