@@ -127,6 +127,15 @@ def test_reading_on_leaves_base64_out_which_a_path_still_gives() -> None:
     assert whole["data"] == "A" * 5000
 
 
+def test_what_has_no_place_to_go_on_at_is_said_to_be_clipped() -> None:
+    row = {"long": "x" * 3000, "many": {f"k{n}": n for n in range(400)}}
+    raw = json.dumps({"content": [{"type": "text", "text": json.dumps([row])}]}).encode()
+    page = Document(raw).page(going_on(Query(), [Remainder("", 0)]), 1000)
+    assert [cut["path"] for cut in page["more"]] == ["0.long"]
+    assert page["hint"].startswith("more than a page: ")
+    assert page["hint"].endswith("stands: use path or fields")
+
+
 def test_past_the_end_is_an_empty_page() -> None:
     found = page(ROWS, offset=500)
     assert (found["data"], found["count"], found["hasMore"]) == ([], 0, False)

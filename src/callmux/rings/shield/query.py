@@ -144,13 +144,13 @@ class Document:
                     break
                 if limit == AS_MANY_AS_FIT and not (query.search or query.fields):
                     begun = begin(raw, ONLY_BYTES, left, (*paths.split(query.path), str(offset)))
-                    raw, more = begun.shown, begun.cuts
+                    raw, more, clipped = begun.shown, begun.cuts, not begun.exact
                 else:
                     raw, clipped = _clipped(raw, left), True
             shown.append(Raw(raw))
             left -= len(raw) + 1
         page = _page("array", len(items), offset, len(shown), shown)
-        return page | _advice(clipped) | _parts(more)
+        return page | _advice(clipped, more)
 
 
 def follow(raw: bytes, keys: list[str]) -> bytes | None:
@@ -185,16 +185,18 @@ def _page(kind: str, total: int, offset: int, count: int, data: Any) -> dict[str
     return page | {"data": data}
 
 
-def _advice(clipped: bool) -> dict[str, Any]:
-    return {"hint": f"clipped where {TRUNCATED} or TRUNCATED stands: use path or fields"} if clipped else {}
+def _advice(clipped: bool, cuts: Sequence[Cut] = ()) -> dict[str, Any]:
+    """How to read the rest of what a page has only a part of.
 
-
-def _parts(cuts: Sequence[Cut]) -> dict[str, Any]:
-    """Where an item goes on of which a page has only the beginning."""
-    if not cuts:
-        return {}
+    Args:
+        clipped: Whether marks stand where something is missing.
+        cuts: Where an item goes on of which only the beginning is there.
+    """
+    hints = ["more than a page: path and offset of each of more go on"] if cuts else []
+    if clipped:
+        hints.append(f"clipped where {TRUNCATED} or TRUNCATED stands: use path or fields")
     more = [{"path": cut.path, "shown": cut.shown, "total": cut.total} for cut in cuts]
-    return {"hint": "more than a page: path and offset of each of more go on", "more": more}
+    return ({"hint": "; ".join(hints)} if hints else {}) | ({"more": more} if more else {})
 
 
 def _clipped(raw: bytes, budget: int) -> bytes:
