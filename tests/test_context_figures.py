@@ -163,3 +163,38 @@ def test_an_agent_knows_of_an_index_what_stands_in_it_and_nothing_more() -> None
     index = index_of([text])
     assert list(index) == ["files__read", "files__edit"]
     assert keys_in({"edits": [{"newText": "a", "oldText": "b"}]}) == {"edits", "newText", "oldText"}
+
+
+@pytest.mark.usefixtures("replay")
+def test_what_a_client_cuts_and_puts_aside_does_not_reach_its_model() -> None:
+    from replay.fitted import reach
+
+    from callmux.router.personas import Persona
+
+    schema = {"type": "object", "properties": {"description": {"type": "string", "description": "x" * 30}}}
+    loaded = {"name": "a", "description": "one two", "inputSchema": schema}
+    tools = [loaded | {"_meta": {"anthropic/alwaysLoad": True}}, loaded | {"name": "b"}]
+    cutting = Persona("p", "P", defers=True, instructions=4, description=3, schema=29)
+    left = reach(cutting, "abcdef", tools)
+    bare = {"type": "object", "properties": {"description": {"type": "string"}}}
+    assert left.instructions == "abcd"
+    assert left.tools == [{"name": "a", "description": "one", "inputSchema": bare}, {"name": "b"}]
+    assert left.aside == {"b": {"name": "b", "description": "one", "inputSchema": bare}}
+    whole = reach(Persona("q", "Q", schema=30), "abcdef", tools)
+    assert (whole.instructions, whole.tools, whole.aside) == ("abcdef", [loaded, loaded | {"name": "b"}], {})
+
+
+@pytest.mark.usefixtures("replay")
+def test_calls_from_a_shell_are_the_lines_that_the_skill_shows() -> None:
+    from replay.shell import words
+
+    call = {"tool": "a__t", "arguments": {"n": 5}}
+    assert words("a__t", {"n": 5}) == ["call", "a__t", '{"n":5}']
+    assert words("callmux_parallel", {"calls": [call]}) == ["parallel", 'a__t {"n":5}']
+    assert words("callmux_pipeline", {"steps": [call]}) == ["pipeline", 'a__t {"n":5}']
+    items = [{"arguments": {"n": 5}}, {"arguments": {"n": 6}}]
+    assert words("callmux_batch", {"tool": "a__t", "items": items}) == [
+        "batch",
+        'a__t {"n":5}',
+        'a__t {"n":6}',
+    ]

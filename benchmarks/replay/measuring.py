@@ -15,9 +15,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from callmux.router.personas import NONE, Persona
 from replay.counting import Cost, cost
+from replay.fitted import Fit, Fitted
 from replay.process import Process, text_of
 from replay.recording import SERVERS, Call, Recording, canonical, file_of, listings
+from replay.shell import Shell, Skilled
 from replay.ways import Callmux, Direct, Lean, MetaOnly, Way
 
 SERVER = Path(__file__).with_name("server.py")
@@ -65,6 +68,11 @@ VARIANTS = {
 DIRECT = "one by one"
 TOGETHER = "several a turn"
 """A client that lets its model ask for several calls at once."""
+SHELL = "shell, SKILL.md"
+"""An agent that calls from a shell, beside a listener without a preset."""
+WITH, WITHOUT, ASIDE = "persona", "no persona", "put aside"
+"""With a persona, without one, and without that and without the mark that keeps meta-tools from being put
+aside."""
 
 
 def measure(
@@ -99,10 +107,54 @@ def measure(
         config.write_text(json.dumps(_configuration(name, task, variant)), "utf-8")
         with Process([*products[variant.other], "--config", str(config)], folder) as process:
             way = _way(process, task, variant)
-            if (made := task.perform(way)) != wanted:
-                raise RuntimeError(f"{name}: {label} made something else:\n{wanted!r:.1500}\n{made!r:.1500}")
+            _same(name, label, task.perform(way), wanted)
             found[label] = cost(way.tools, way.turns, way.instructions)
     return found
+
+
+def measure_shell(name: str, task: ModuleType, folder: Path) -> Cost:
+    """What a task costs an agent that has a shell and SKILL.md."""
+    config = folder / "config.json"
+    config.write_text(json.dumps(_configuration(name, task, Variant())), "utf-8")
+    with Shell(config, folder) as shell:
+        way = Skilled(shell, _names(), task.QUERIES)
+        _same(name, SHELL, task.perform(way), _wanted(name, task))
+        return cost(way.tools, way.turns, way.instructions)
+
+
+def measure_persona(
+    name: str, task: ModuleType, persona: Persona, command: Sequence[str], folder: Path
+) -> dict[str, Fit]:
+    """What a task costs a client of this kind in front of the preset `lean`, its cuts simulated: with its
+    persona, without, and, where it puts tools aside, without the mark against that."""
+    modes: dict[str, dict[str, Any]] = {WITH: {"persona": persona.name}, WITHOUT: {"persona": NONE}}
+    if persona.defers:
+        modes[ASIDE] = {"persona": NONE, "alwaysLoadMetaTools": False}
+    wanted = _wanted(name, task)
+    needed = {str(call["tool"]) for call in Recording.load(name).calls}
+    client = next(iter(persona.clients), "agent")
+    config = folder / "config.json"
+    found = {}
+    for mode, keys in modes.items():
+        config.write_text(json.dumps(_configuration(name, task, Variant(LEAN | keys))), "utf-8")
+        with Process([*command, "--config", str(config)], folder, client=client) as process:
+            way = Fitted(process, _names(), task.QUERIES, persona)
+            _same(name, f"{persona.name}, {mode}", task.perform(way), wanted)
+            counted = cost(way.tools, way.turns, way.instructions)
+            visible = not way.blind and all(map(way.sees, needed))
+            found[mode] = Fit(counted.definitions, counted.turns, counted.read, visible)
+    return found
+
+
+def _wanted(name: str, task: ModuleType) -> Any:
+    """What a task finds or makes, call by call."""
+    plain = [tool for server in listings().values() for tool in server["tools"]]
+    return task.perform(Direct(_answers(Recording.load(name))(), plain))
+
+
+def _same(name: str, label: str, made: Any, wanted: Any) -> None:
+    if made != wanted:
+        raise RuntimeError(f"{name}: {label} made something else:\n{wanted!r:.1500}\n{made!r:.1500}")
 
 
 def _answers(recording: Recording) -> Callable[[], Callable[[Call], str]]:
@@ -132,12 +184,17 @@ def _configuration(name: str, task: ModuleType, variant: Variant) -> dict[str, A
     return {"servers": servers, **recipes, **variant.keys}
 
 
-def _way(process: Process, task: ModuleType, variant: Variant) -> Way:
-    names = {
+def _names() -> dict[tuple[str, str], str]:
+    """What callmux calls each tool, by server and own name."""
+    return {
         (key, tool["name"]): f"{key}__{tool['name']}"
         for key, server in listings().items()
         for tool in server["tools"]
     }
+
+
+def _way(process: Process, task: ModuleType, variant: Variant) -> Way:
+    names = _names()
     if "preset" in variant.keys:
         return Lean(process, names, task.QUERIES, several=variant.several, in_order=variant.in_order)
     if "metaOnly" in variant.keys:

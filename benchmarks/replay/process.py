@@ -22,6 +22,7 @@ class Process:
         home: A folder in place of the user's own, so that no configuration of this machine is read.
         more: Further variables.
         cwd: Where it runs.
+        client: What the client calls itself.
     """
 
     def __init__(
@@ -30,10 +31,12 @@ class Process:
         home: Path,
         more: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        client: str = "agent",
     ) -> None:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("CALLMUX_")}
         environment = kept | {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home)}
         self._command = command
+        self._client = client
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -47,7 +50,7 @@ class Process:
         self.instructions = ""
 
     def __enter__(self) -> Self:
-        about = {"name": "agent", "version": "1"}
+        about = {"name": self._client, "version": "1"}
         params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": about}
         greeting = self.request("initialize", params)
         self.about, self.instructions = greeting["serverInfo"], greeting.get("instructions", "")

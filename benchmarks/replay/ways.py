@@ -90,7 +90,7 @@ class Direct(Way):
 
     def many(self, calls: Sequence[Call]) -> list[Any]:
         texts = [self._call(call) for call in calls]
-        requests = [_request(call.tool, call.arguments) for call in calls]
+        requests = [request(call.tool, call.arguments) for call in calls]
         if self._together:
             self.turns.append(Turn(requests, list(texts)))
         else:
@@ -122,7 +122,7 @@ class Callmux(Way):
     def _ask(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The result of a call that is a turn of its own."""
         result = self._process.call(tool, arguments)
-        self.turns.append(Turn([_request(tool, arguments)], [text_of(result)]))
+        self.turns.append(Turn([request(tool, arguments)], [text_of(result)]))
         return result
 
     def _name(self, call: Call) -> str:
@@ -301,7 +301,7 @@ class Lean(MetaOnly):
             results = [self._process.call(tool, arguments) for tool, arguments in asked]
         else:
             results = self._process.calls(asked)
-        requests = [_request(tool, arguments) for tool, arguments in asked]
+        requests = [request(tool, arguments) for tool, arguments in asked]
         self.turns.append(Turn(requests, [text_of(result) for result in results]))
         return [self._value(result, None) for result in results]
 
@@ -343,5 +343,6 @@ def keys_in(value: Any) -> set[str]:
     return set()
 
 
-def _request(tool: str, arguments: Mapping[str, Any]) -> str:
+def request(tool: str, arguments: Mapping[str, Any]) -> str:
+    """What a model writes for a call."""
     return compact({"name": tool, "arguments": arguments})
