@@ -2,6 +2,7 @@
 
     python benchmarks/context.py --measure [--against "node .../callmux.js"] [--catalogues DIR]
                                                   replay/figures.json, and then what --write does
+    python benchmarks/context.py --clients        the same, for simulated clients and the shell alone
     python benchmarks/context.py --write          docs/context.md, its plots and the README's paragraph
     python benchmarks/context.py --check          1 and what differs, unless these are what the figures give
     python benchmarks/context.py --compare TASK   1 unless TASK costs what the figures say, within 2 %
@@ -21,10 +22,12 @@ from pathlib import Path
 
 from replay.catalogues import measure_catalogues, measure_formats
 from replay.figures import Figures
-from replay.measuring import DIRECT, TOGETHER, measure
+from replay.measuring import DIRECT, SHELL, TOGETHER, measure, measure_persona, measure_shell
 from replay.page import MARK, claims, page
 from replay.recording import listings
 from replay.tasks import TASKS
+
+from callmux.router.personas import TABLE
 
 ROOT = Path(__file__).parents[1]
 PLOTS = ("context-read.svg", "context-catalogues.svg")
@@ -35,6 +38,7 @@ TOLERANCE = 0.02
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--clients", action="store_true")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--compare", metavar="TASK", choices=list(TASKS))
@@ -54,7 +58,11 @@ def main() -> int:
         products[True] = shlex.split(options.against)
     if options.measure:
         _measure(products, options.catalogues).save()
-    if options.measure or options.write:
+    if options.measure or options.clients:
+        figures = Figures.load()
+        _measure_clients(figures, products[False])
+        figures.save()
+    if options.measure or options.clients or options.write:
         _write(Figures.load(), options.root)
     problems = []
     if options.check:
@@ -82,6 +90,19 @@ def _measure(products: dict[bool, list[str]], catalogues: Path | None) -> Figure
                 figures.catalogues[key] = figures.catalogues.get(key, {}) | sizes
             figures.formats = measure_formats(catalogues, products[False], Path(folder))
     return figures
+
+
+def _measure_clients(figures: Figures, command: list[str]) -> None:
+    """What kinds of clients make of the tasks, and an agent with a shell."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, task in TASKS.items():
+            figures.tasks[name][SHELL] = measure_shell(name, task, Path(folder))
+            print(f"{name}: {SHELL} {figures.tasks[name][SHELL].read:,}")
+            for persona in TABLE:
+                found = measure_persona(name, task, persona, command, Path(folder))
+                for mode, fit in found.items():
+                    figures.personas.setdefault(persona.name, {}).setdefault(mode, {})[name] = fit
+                print(f"{name}, {persona.name}: " + ", ".join(f"{m} {f.read:,}" for m, f in found.items()))
 
 
 def _write(figures: Figures, root: Path) -> None:

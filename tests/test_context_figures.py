@@ -185,6 +185,39 @@ def test_what_a_client_cuts_and_puts_aside_does_not_reach_its_model() -> None:
 
 
 @pytest.mark.usefixtures("replay")
+def test_a_client_done_again_in_simulation_costs_what_is_recorded(tmp_path: Path) -> None:
+    from replay.figures import Figures
+    from replay.measuring import WITH, measure_persona
+    from replay.tasks import TASKS
+
+    from callmux.router.personas import TABLE
+
+    name, recorded = "two-calls", Figures.load().personas
+    assert list(recorded) == [persona.name for persona in TABLE]
+    for persona in (row for row in TABLE if row.name in ("claude-code", "codex")):
+        command = [sys.executable, "-m", "callmux"]
+        found = measure_persona(name, TASKS[name], persona, command, tmp_path)
+        assert list(found) == list(recorded[persona.name])
+        for mode, fit in found.items():
+            before = recorded[persona.name][mode][name]
+            assert (fit.turns, fit.visible) == (before.turns, before.visible), mode
+            assert fit.read == pytest.approx(before.read, rel=0.02), mode
+        assert found[WITH].visible
+
+
+@pytest.mark.usefixtures("replay")
+def test_a_task_from_a_shell_costs_what_is_recorded(tmp_path: Path) -> None:
+    from replay.figures import Figures
+    from replay.measuring import SHELL, measure_shell
+    from replay.tasks import TASKS
+
+    before = Figures.load().tasks["two-calls"][SHELL]
+    found = measure_shell("two-calls", TASKS["two-calls"], tmp_path)
+    assert (found.calls, found.turns) == (before.calls, before.turns)
+    assert found.read == pytest.approx(before.read, rel=0.02)
+
+
+@pytest.mark.usefixtures("replay")
 def test_calls_from_a_shell_are_the_lines_that_the_skill_shows() -> None:
     from replay.shell import words
 

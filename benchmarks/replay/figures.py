@@ -13,6 +13,7 @@ from typing import Any
 
 from replay.catalogues import Size
 from replay.counting import Cost
+from replay.fitted import Fit
 
 FILE = Path(__file__).with_name("figures.json")
 
@@ -26,12 +27,14 @@ class Figures:
         catalogues: Sizes by server and way.
         formats: Tokens by answer and output format.
         about: Versions of the servers behind the traces.
+        personas: What tasks cost each kind of client, simulated: by persona, by mode, by task.
     """
 
     tasks: dict[str, dict[str, Cost]] = field(default_factory=dict)
     catalogues: dict[str, dict[str, Size]] = field(default_factory=dict)
     formats: dict[str, dict[str, int]] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)
+    personas: dict[str, dict[str, dict[str, Fit]]] = field(default_factory=dict)
 
     @classmethod
     def load(cls) -> Figures:
@@ -41,6 +44,10 @@ class Figures:
             catalogues={key: {w: Size(**s) for w, s in by.items()} for key, by in raw["catalogues"].items()},
             formats=raw["formats"],
             about=raw["about"],
+            personas={
+                persona: {mode: {task: Fit(**f) for task, f in by.items()} for mode, by in modes.items()}
+                for persona, modes in raw.get("personas", {}).items()
+            },
         )
 
     def text(self) -> str:

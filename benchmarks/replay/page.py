@@ -11,7 +11,8 @@ from string import Template
 
 from replay.catalogues import ALL, FORMATS, OWN, PLAIN, Size
 from replay.figures import Figures
-from replay.measuring import DIRECT, TOGETHER
+from replay.fitted import Fit
+from replay.measuring import ASIDE, DIRECT, SHELL, TOGETHER, WITH, WITHOUT
 from replay.tasks import SMALL, TASKS
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -36,6 +37,8 @@ def page(figures: Figures) -> str:
         "read_table": _read(figures),
         "lean_table": _lean(figures),
         "new_table": _new(figures),
+        "personas_table": _personas(figures),
+        "shell_table": _shell(figures),
         "formats_table": _formats(figures),
         "catalogues_table": _catalogues(figures),
         "tasks": "\n".join(f"- **{task.TITLE}.** {task.ABOUT}" for task in TASKS.values()),
@@ -93,6 +96,18 @@ def _values(figures: Figures) -> dict[str, object]:
         "small_direct": small[DIRECT].new,
         "small_ours": small[OURS].new,
         "small_meta": small[META].new,
+        "lean_share": _calls(figures, LEAN),
+        "ours_share": _calls(figures, OURS),
+        "npm_share": _calls(figures, NPM),
+        "npm_whole_share": _calls(figures, NPM_WHOLE),
+        "best_share": _best(figures),
+        "shell_read": sum_of(figures, SHELL, "read"),
+        "shell_times": _times(figures, SHELL),
+        "skill_tokens": small[SHELL].definitions,
+        "codex_read": _fitted(figures, "codex", WITH, "read"),
+        "codex_without": _fitted(figures, "codex", WITHOUT, "read"),
+        "codex_turns": _fitted(figures, "codex", WITH, "turns"),
+        "codex_turns_without": _fitted(figures, "codex", WITHOUT, "turns"),
         "plain_tokens": every[PLAIN].tokens,
         "own_tokens": own["balanced"].tokens,
         "catalogue_tools": every[PLAIN].tools,
@@ -167,6 +182,56 @@ def _times(figures: Figures, way: str) -> str:
 
 def _part(value: int, base: int) -> str:
     return f"{value / base:.2f}x"
+
+
+def _calls(figures: Figures, way: str) -> str:
+    """How many calls a way makes of those one by one."""
+    made, whole = sum_of(figures, way, "calls"), sum_of(figures, DIRECT, "calls")
+    return f"{made} calls, {whole / made:.1f}:1, {100 * made / whole:.0f} %"
+
+
+def _best(figures: Figures) -> str:
+    """The task in which `lean` needs the smallest part of the calls."""
+
+    def part(name: str) -> float:
+        return figures.tasks[name][DIRECT].calls / figures.tasks[name][LEAN].calls
+
+    name = max(TASKS, key=part)
+    return f"{TASKS[name].TITLE}, {part(name):.0f}:1"
+
+
+def _fits(figures: Figures, persona: str, mode: str) -> list[Fit]:
+    """What each of the six tasks costs a kind of client."""
+    return [fit for name, fit in figures.personas[persona][mode].items() if name != SMALL]
+
+
+def _fitted(figures: Figures, persona: str, mode: str, what: str) -> int:
+    return sum(getattr(fit, what) for fit in _fits(figures, persona, mode))
+
+
+def _personas(figures: Figures) -> str:
+    """Each kind of client, with its persona and without."""
+    rows = []
+    for name, modes in figures.personas.items():
+        for mode in (mode for mode in (WITH, WITHOUT, ASIDE) if mode in modes):
+            seen = f"{_fitted(figures, name, mode, 'visible')} of {len(TASKS) - 1}"
+            small = modes[mode][SMALL]
+            read, turns = (_fitted(figures, name, mode, what) for what in ("read", "turns"))
+            beside = _part(read, sum_of(figures, TOGETHER, "read"))
+            rows.append((f"`{name}`, {mode}", small.definitions, turns, read, beside, seen, small.read))
+    head = ("simulated", "definitions", "turns", "tokens read", "beside several a turn, no callmux")
+    return _table((*head, "all needed is visible", "a question of two calls"), rows)
+
+
+def _shell(figures: Figures) -> str:
+    """An agent with a shell and SKILL.md, beside MCP."""
+    ways = (TOGETHER, OURS, WHOLE, LEAN, SHELL)
+    rows = _by_task(figures, ways, "read")
+    rows.insert(-1, ("of the six: turns", *(sum_of(figures, way, "turns") for way in ways)))
+    rows.insert(-1, ("of the six: calls as written", *(sum_of(figures, way, "written") for way in ways)))
+    rows.insert(-1, ("of the six: results", *(sum_of(figures, way, "received") for way in ways)))
+    rows.append(("of each, definitions", *(figures.tasks[SMALL][way].definitions for way in ways)))
+    return _table(("tokens read", *ways), rows)
 
 
 def _new(figures: Figures) -> str:
