@@ -67,7 +67,7 @@ def perform(way: Way) -> Any:
     names = [line.removeprefix("[FILE] ") for line in listed.splitlines() if line.endswith(".csv")]
     texts = way.many([Call("files", "read_text_file", {"path": f"{_FOLDER}/{name}"}) for name in names])
     written = [
-        Call("files", "write_file", {"path": f"{_FOLDER}/clean/{name}", "content": _clean(text)})
+        Call("files", "write_file", {"path": f"{_FOLDER}/clean/{name}", "content": clean(text)})
         for name, text in zip(names, texts, strict=True)
     ]
     folder = Call("files", "create_directory", {"path": f"{_FOLDER}/clean"})
@@ -76,7 +76,7 @@ def perform(way: Way) -> Any:
     return [said, listing[0]]
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """The list in one shape."""
     codes = {country: code for code, country in _COUNTRIES.items()}
     rows = set()

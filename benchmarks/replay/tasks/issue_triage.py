@@ -34,8 +34,8 @@ RECIPES: dict[str, Any] = {
 }
 
 PEOPLE = ("@amara", "@bo", "@chen", "@dana")
-_AREAS = {"checkout": "@amara", "search": "@bo", "import": "@chen", "sign-in": "@dana"}
-_ISSUES = (
+AREAS = {"checkout": "@amara", "search": "@bo", "import": "@chen", "sign-in": "@dana"}
+ISSUES = (
     ("Checkout hangs after the address step", "checkout", "high"),
     ("Search forgets the filter on the second page", "search", "medium"),
     ("Import stops at the first row with an umlaut", "import", "high"),
@@ -49,7 +49,7 @@ _ISSUES = (
     ("Import leaves a temporary file behind", "import", "low"),
     ("Sign-in takes nine seconds behind the company proxy", "sign-in", "medium"),
 )
-_WEIGHT = {
+WEIGHT = {
     "high": "Eleven customers wrote about it this week, two of them cannot go on with their work at all.",
     "medium": "A handful of customers noticed it; they know a way round it and are waiting for a release.",
     "low": "Nobody complained; it was seen by chance while looking for something else.",
@@ -71,14 +71,14 @@ def prepare_tracker(folder: Path) -> None:
         "labels: []\nremote_operations: false\ncheck_active_branches: false\nauto_commit: false\n",
         "utf-8",
     )
-    for number, (title, area, weight) in enumerate(_ISSUES, 1):
+    for number, (title, area, weight) in enumerate(ISSUES, 1):
         body = (
             f"Seen in {area} on the current release and on the one before.\n\n"
             f"1. Open {area} with an account that has more than a thousand entries.\n"
             "2. Change one entry in another window, so that this one holds an older version of it.\n"
             "3. Go back and repeat the last action.\n\n"
             f"Expected: nothing unusual. Found: {title.lower()}.\n\n"
-            f"{_WEIGHT[weight]} Log: request {number}f3a{number * 7919 % 65521:04x} took forty times as long "
+            f"{WEIGHT[weight]} Log: request {number}f3a{number * 7919 % 65521:04x} took forty times as long "
             "as usual, without an error.\n"
         )
         _write(tasks, number, title, "To Do", ["untriaged"], body)
@@ -120,12 +120,12 @@ def perform(way: Way) -> Any:
 
 def _decide(number: str, issue: str) -> dict[str, Any]:
     """What an agent makes of an issue it has read."""
-    area = next(area for area in _AREAS if f"Seen in {area} " in issue)
-    priority = next(name for name, said in _WEIGHT.items() if said in issue)
+    area = next(area for area in AREAS if f"Seen in {area} " in issue)
+    priority = next(name for name, said in WEIGHT.items() if said in issue)
     return {
         "id": number,
         "priority": priority,
         "labels": ["bug", area],
-        "assignee": [_AREAS[area]],
-        "commentsAppend": [f"Triaged as {priority}: {area} is looked after by {_AREAS[area]}."],
+        "assignee": [AREAS[area]],
+        "commentsAppend": [f"Triaged as {priority}: {area} is looked after by {AREAS[area]}."],
     }

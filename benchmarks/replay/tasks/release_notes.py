@@ -25,6 +25,8 @@ QUERIES = {
 }
 RECIPES: dict[str, Any] = {}
 
+LEFT_OUT = "Test "
+
 
 def prepare(folder: Path) -> None:
     """The clone is all there is."""
@@ -41,7 +43,7 @@ def perform(way: Way) -> Any:
         ]
     )
     commits = _commits(log)
-    worth = [revision for revision, subject in commits if not subject.startswith("Test ")]
+    worth = [revision for revision, subject in commits if not subject.startswith(LEFT_OUT)]
     shown = way.many([Call("git", "git_show", {**repository, "revision": revision}) for revision in worth])
     notes = _notes(now["datetime"][:10], changelog, shown)
     return way.chain(
