@@ -7,6 +7,8 @@
     python benchmarks/context.py --check          1 and what differs, unless these are what the figures give
     python benchmarks/context.py --compare TASK   1 unless TASK costs what the figures say, within 2 %
     python benchmarks/context.py --record [TASK]  the traces, again, with real servers (see replay/record.py)
+    python benchmarks/context.py --record-others  those of the four other tasks (see replay/others/record.py)
+    python benchmarks/context.py --measure-others their figures alone, and then what --write does
 
 Needs the development dependencies; plots need the dependency group `docs`, recording needs git and Node.js.
 Without `--against` and `--catalogues` the figures that need them stay as they are.
@@ -22,7 +24,8 @@ from pathlib import Path
 
 from replay.catalogues import measure_catalogues, measure_formats
 from replay.figures import Figures
-from replay.measuring import DIRECT, SHELL, TOGETHER, measure, measure_persona, measure_shell
+from replay.measuring import DIRECT, ORDERED, SHELL, TOGETHER, measure, measure_persona, measure_shell
+from replay.others import OTHERS, report
 from replay.page import MARK, claims, page
 from replay.recording import listings
 from replay.tasks import TASKS
@@ -41,8 +44,10 @@ def main() -> int:
     parser.add_argument("--clients", action="store_true")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--check", action="store_true")
-    parser.add_argument("--compare", metavar="TASK", choices=list(TASKS))
+    parser.add_argument("--compare", metavar="TASK", choices=[*TASKS, *OTHERS])
     parser.add_argument("--record", metavar="TASK", nargs="*", choices=list(TASKS))
+    parser.add_argument("--record-others", action="store_true")
+    parser.add_argument("--measure-others", action="store_true")
     parser.add_argument("--callmux", default=f"{sys.executable} -m callmux")
     parser.add_argument("--against", help="the command of callmux (npm)")
     parser.add_argument("--catalogues", type=Path, help="a folder of tool lists")
@@ -53,6 +58,11 @@ def main() -> int:
 
         for task in options.record or TASKS:
             print(f"{task}: {len(record(task).calls)} calls")
+    if options.record_others:
+        from replay.others.record import record_others
+
+        for task, calls in record_others().items():
+            print(f"{task}: {calls} calls")
     products = {False: shlex.split(options.callmux)}
     if options.against:
         products[True] = shlex.split(options.against)
@@ -62,7 +72,9 @@ def main() -> int:
         figures = Figures.load()
         _measure_clients(figures, products[False])
         figures.save()
-    if options.measure or options.clients or options.write:
+    if options.measure or options.measure_others:
+        _measure_others(products)
+    if options.measure or options.clients or options.measure_others or options.write:
         _write(Figures.load(), options.root)
     problems = []
     if options.check:
@@ -105,6 +117,14 @@ def _measure_clients(figures: Figures, command: list[str]) -> None:
                 print(f"{name}, {persona.name}: " + ", ".join(f"{m} {f.read:,}" for m, f in found.items()))
 
 
+def _measure_others(products: dict[bool, list[str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        costs = report.measure_others(products, Path(folder))
+    report.save(costs, report.measure_ordered())
+    for name, found in costs.items():
+        print(f"{name}: " + ", ".join(f"{way} {cost.read:,}" for way, cost in found.items()))
+
+
 def _write(figures: Figures, root: Path) -> None:
     (root / "docs" / "context.md").write_text(page(figures), "utf-8")
     readme = root / "README.md"
@@ -140,13 +160,17 @@ def _outdated(figures: Figures, root: Path) -> list[str]:
 
 
 def _changed(name: str, products: dict[bool, list[str]]) -> list[str]:
-    recorded = Figures.load().tasks[name]
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(name, TASKS[name], products, Path(folder), ["callmux", "lean"])
+        if name in OTHERS:
+            recorded = report.load()[name]
+            found = report.measure_others(products, Path(folder), [name])[name]
+        else:
+            recorded = Figures.load().tasks[name]
+            found = measure(name, TASKS[name], products, Path(folder), ["callmux", "lean"])
     problems = []
     for way, cost in found.items():
         before = recorded[way]
-        allowed = 0 if way in (DIRECT, TOGETHER) else TOLERANCE * before.read
+        allowed = 0 if way in (DIRECT, TOGETHER, ORDERED) else TOLERANCE * before.read
         same = (cost.calls, cost.turns) == (before.calls, before.turns)
         if not same or abs(cost.read - before.read) > allowed:
             problems.append(

@@ -68,7 +68,7 @@ def test_the_readme_quotes_no_figure_that_the_page_does_not_have() -> None:
     assert [figure for figure in figures if not re.search(rf"(?<![\d,]){figure}(?![\d,])", page)] == []
 
 
-@pytest.mark.parametrize("task", ["release-notes", "two-calls"])
+@pytest.mark.parametrize("task", ["release-notes", "two-calls", "planning"])
 def test_a_task_done_again_costs_what_is_recorded(task: str) -> None:
     """Through a real callmux, whose word in a definition may change, but not what an agent has to do."""
     assert run("--compare", task) == (0, "")
@@ -150,6 +150,45 @@ def test_plain_answers_are_read_under_their_headings_and_end_where_something_was
     assert answer_of(plain(more, first, "x", "=== [1] b__t: left out\n")) == Answer(("x",), "r_1")
     with pytest.raises(RuntimeError, match="not every call succeeded"):
         answer_of(plain("failed: 1 step succeeded, failedStep 1", first, "x", second, "y"))
+
+
+@pytest.mark.usefixtures("replay")
+def test_a_client_that_keeps_the_order_asks_for_all_stages_in_one_turn() -> None:
+    from replay.recording import Call
+    from replay.ways import Direct, InOrder, Step
+
+    first, second, third = Call("s", "one"), Call("s", "two"), Call("s", "three")
+    for kind, turns in ((Direct, 2), (InOrder, 1)):
+        way = kind(lambda call: call.tool, [], together=True)
+        assert way.stages([[first, second], [third]]) == [["one", "two"], ["three"]]
+        assert len(way.turns) == turns
+        way.chain([Step(first), Step(second)])
+        assert len(way.turns) == 2 * turns
+
+
+@pytest.mark.usefixtures("replay")
+def test_the_four_other_tasks_need_other_servers_and_no_figure_of_the_page_has_them() -> None:
+    from replay.others import OTHER_SERVERS, OTHERS
+    from replay.others.report import load
+    from replay.recording import Recording, listings
+    from replay.tasks import TASKS
+
+    used = {call["server"] for name in OTHERS for call in Recording.load(name).calls}
+    assert used == set(listings(OTHER_SERVERS))
+    assert not used & set(listings())
+    assert list(load()) == list(OTHERS)
+    assert not set(OTHERS) & set(TASKS)
+    for ways in load().values():
+        assert ways["lean"].read < ways["several a turn, in order"].read
+
+
+@pytest.mark.usefixtures("replay")
+def test_structured_content_under_its_only_key_is_what_a_call_says() -> None:
+    from replay.answers import bare
+
+    assert bare({"result": "a text"}) == bare({"content": "a text"}) == "a text"
+    assert bare({"result": [1]}) == [1]
+    assert bare({"result": "a", "more": 1}) == {"result": "a", "more": 1}
 
 
 @pytest.mark.usefixtures("replay")

@@ -81,9 +81,14 @@ def unwrapped(result: Any) -> Any:
         return result
     if result["content"]:
         return value_of(text_of(result))
-    content = result["structuredContent"]
-    if isinstance(content, dict) and list(content) == ["content"]:
-        return value_of(content["content"])
+    return bare(result["structuredContent"])
+
+
+def bare(content: Any) -> Any:
+    """What structured content says: of a text under the only key that servers give it, the text's value."""
+    if isinstance(content, dict) and list(content) in (["content"], ["result"]):
+        (only,) = content.values()
+        return value_of(only) if isinstance(only, str) else only
     return content
 
 

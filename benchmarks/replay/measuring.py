@@ -21,7 +21,7 @@ from replay.fitted import Fit, Fitted
 from replay.process import Process, text_of
 from replay.recording import SERVERS, Call, Recording, canonical, file_of, listings
 from replay.shell import Shell, Skilled
-from replay.ways import Callmux, Direct, Lean, MetaOnly, Way
+from replay.ways import Callmux, Direct, InOrder, Lean, MetaOnly, Way
 
 SERVER = Path(__file__).with_name("server.py")
 
@@ -73,6 +73,8 @@ SHELL = "shell, SKILL.md"
 WITH, WITHOUT, ASIDE = "persona", "no persona", "put aside"
 """With a persona, without one, and without that and without the mark that keeps meta-tools from being put
 aside."""
+ORDERED = "several a turn, in order"
+"""The same where its model asks at once for calls that must be made in order, too; it keeps that order."""
 
 
 def measure(
@@ -81,6 +83,7 @@ def measure(
     products: Mapping[bool, Sequence[str]],
     folder: Path,
     only: Sequence[str] = tuple(VARIANTS),
+    servers: Path = SERVERS,
 ) -> dict[str, Cost]:
     """What a task costs, by way.
 
@@ -90,23 +93,26 @@ def measure(
         products: The command of callmux, and under True that of the other one, where there is one.
         folder: For configurations.
         only: The variants that are wanted.
+        servers: What the recorded servers list.
     """
     recording = Recording.load(name)
-    plain = [tool for server in listings().values() for tool in server["tools"]]
+    plain = [tool for server in listings(servers).values() for tool in server["tools"]]
     answered = _answers(recording)
     direct = Direct(answered(), plain)
     wanted = task.perform(direct)
     together = Direct(answered(), plain, together=True)
     task.perform(together)
     found = {DIRECT: cost(plain, direct.turns), TOGETHER: cost(plain, together.turns)}
+    if servers != SERVERS:
+        found[ORDERED] = ordered(name, task, servers)
     for label in only:
         variant = VARIANTS[label]
         if variant.other not in products:
             continue
         config = folder / "config.json"
-        config.write_text(json.dumps(_configuration(name, task, variant)), "utf-8")
+        config.write_text(json.dumps(_configuration(name, task, variant, servers)), "utf-8")
         with Process([*products[variant.other], "--config", str(config)], folder) as process:
-            way = _way(process, task, variant)
+            way = _way(process, task, variant, servers)
             _same(name, label, task.perform(way), wanted)
             found[label] = cost(way.tools, way.turns, way.instructions)
     return found
@@ -115,7 +121,7 @@ def measure(
 def measure_shell(name: str, task: ModuleType, folder: Path) -> Cost:
     """What a task costs an agent that has a shell and SKILL.md."""
     config = folder / "config.json"
-    config.write_text(json.dumps(_configuration(name, task, Variant())), "utf-8")
+    config.write_text(json.dumps(_configuration(name, task, Variant(), SERVERS)), "utf-8")
     with Shell(config, folder) as shell:
         way = Skilled(shell, _names(), task.QUERIES)
         _same(name, SHELL, task.perform(way), _wanted(name, task))
@@ -136,7 +142,7 @@ def measure_persona(
     config = folder / "config.json"
     found = {}
     for mode, keys in modes.items():
-        config.write_text(json.dumps(_configuration(name, task, Variant(LEAN | keys))), "utf-8")
+        config.write_text(json.dumps(_configuration(name, task, Variant(LEAN | keys), SERVERS)), "utf-8")
         with Process([*command, "--config", str(config)], folder, client=client) as process:
             way = Fitted(process, _names(), task.QUERIES, persona)
             _same(name, f"{persona.name}, {mode}", task.perform(way), wanted)
@@ -157,6 +163,14 @@ def _same(name: str, label: str, made: Any, wanted: Any) -> None:
         raise RuntimeError(f"{name}: {label} made something else:\n{wanted!r:.1500}\n{made!r:.1500}")
 
 
+def ordered(name: str, task: ModuleType, servers: Path = SERVERS) -> Cost:
+    """What a task costs without callmux where a turn may ask for calls in order, too."""
+    plain = [tool for server in listings(servers).values() for tool in server["tools"]]
+    way = InOrder(_answers(Recording.load(name))(), plain, together=True)
+    task.perform(way)
+    return cost(plain, way.turns)
+
+
 def _answers(recording: Recording) -> Callable[[], Callable[[Call], str]]:
     """Makes what answers as the recorded servers did, from the beginning of the trace."""
 
@@ -175,26 +189,26 @@ def _answers(recording: Recording) -> Callable[[], Callable[[Call], str]]:
     return begin
 
 
-def _configuration(name: str, task: ModuleType, variant: Variant) -> dict[str, Any]:
+def _configuration(name: str, task: ModuleType, variant: Variant, listed: Path) -> dict[str, Any]:
     servers = {
-        key: {"command": sys.executable, "args": [str(SERVER), str(SERVERS), key, str(file_of(name))]}
-        for key in listings()
+        key: {"command": sys.executable, "args": [str(SERVER), str(listed), key, str(file_of(name))]}
+        for key in listings(listed)
     }
     recipes = {"recipes": task.RECIPES} if task.RECIPES else {}
     return {"servers": servers, **recipes, **variant.keys}
 
 
-def _names() -> dict[tuple[str, str], str]:
+def _names(listed: Path = SERVERS) -> dict[tuple[str, str], str]:
     """What callmux calls each tool, by server and own name."""
     return {
         (key, tool["name"]): f"{key}__{tool['name']}"
-        for key, server in listings().items()
+        for key, server in listings(listed).items()
         for tool in server["tools"]
     }
 
 
-def _way(process: Process, task: ModuleType, variant: Variant) -> Way:
-    names = _names()
+def _way(process: Process, task: ModuleType, variant: Variant, listed: Path) -> Way:
+    names = _names(listed)
     if "preset" in variant.keys:
         return Lean(process, names, task.QUERIES, several=variant.several, in_order=variant.in_order)
     if "metaOnly" in variant.keys:

@@ -13,6 +13,7 @@ from replay.catalogues import ALL, FORMATS, OWN, PLAIN, Size
 from replay.figures import Figures
 from replay.fitted import Fit
 from replay.measuring import ASIDE, DIRECT, SHELL, TOGETHER, WITH, WITHOUT
+from replay.others import report
 from replay.tasks import SMALL, TASKS
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -42,8 +43,15 @@ def page(figures: Figures) -> str:
         "formats_table": _formats(figures),
         "catalogues_table": _catalogues(figures),
         "tasks": "\n".join(f"- **{task.TITLE}.** {task.ABOUT}" for task in TASKS.values()),
+        "others": _others(figures),
     }
     return _filled("page.md", _values(figures) | tables)
+
+
+def _others(figures: Figures) -> str:
+    """The section of the four other tasks, and of a real model."""
+    lean = {name: ways[LEAN] for name, ways in figures.tasks.items()}
+    return _filled("others.md", report.values(report.load(), report.load_ordered(), lean)).rstrip("\n")
 
 
 def _filled(template: str, values: Mapping[str, object]) -> str:

@@ -56,9 +56,9 @@ class Recording:
         return cls(**json.loads(file_of(task).read_text("utf-8")))
 
 
-def listings() -> dict[str, Any]:
+def listings(servers: Path = SERVERS) -> dict[str, Any]:
     """The servers of all traces, see `SERVERS`."""
-    found: dict[str, Any] = json.loads(SERVERS.read_text("utf-8"))
+    found: dict[str, Any] = json.loads(servers.read_text("utf-8"))
     return found
 
 

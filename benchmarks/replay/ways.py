@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from replay.answers import answer_of, page_of, unwrapped, value_of
+from replay.answers import answer_of, bare, page_of, unwrapped, value_of
 from replay.counting import Turn, compact
 from replay.process import Process, text_of
 from replay.recording import Call
@@ -106,6 +106,19 @@ class Direct(Way):
         return value
 
 
+class InOrder(Direct):
+    """As `Direct`; a turn may also ask for calls that must be made in order, which the client keeps."""
+
+    def stages(self, groups: Sequence[Sequence[Call]]) -> list[list[Any]]:
+        said = iter(self.many([call for group in groups for call in group]))
+        return [[next(said) for _ in group] for group in groups]
+
+    def chain(self, steps: Sequence[Step]) -> Any:
+        if any(step.mapping for step in steps):
+            return super().chain(steps)
+        return self.many([step.call for step in steps])[-1]
+
+
 class Callmux(Way):
     """One callmux in front of all servers.
 
@@ -181,8 +194,8 @@ class Callmux(Way):
         if not isinstance(value, dict) or "_callmux" not in value:
             return value
         rest = self._rest(value["_callmux"]["ref"], path)
-        if isinstance(rest, dict) and list(rest) == ["content"]:
-            return value_of(rest["content"])
+        if isinstance(rest, dict):
+            return bare(rest)
         return value_of(rest) if isinstance(rest, str) else rest
 
     def _rest(self, ref: str, path: str | None) -> Any:
