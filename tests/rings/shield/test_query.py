@@ -68,7 +68,23 @@ def test_reading_goes_on_where_the_beginning_ended_unless_it_is_told_otherwise()
     assert asked(limit=50) == ("log", 40, True)
     assert asked(path="rows") == ("rows", None, False)
     assert asked(search="x") == ("", None, False)
+    assert asked(search="x", path="rows") == ("rows", None, False)
     assert going_on(Query(), ()) == Query()
+
+
+def test_a_search_looks_at_all_of_the_one_part_that_goes_on() -> None:
+    lines = "".join(f"line {n}\n" for n in range(20_000)) + "the needle\n"
+    document = Document(json.dumps({"content": [], "structuredContent": {"content": lines}}).encode())
+    places = [Remainder("content", 7000)]
+
+    def found(**query: Any) -> dict[str, Any]:
+        return document.page(going_on(Query(**query), places), 8000)
+
+    assert found(search="NEEDLE")["data"] == "the needle"
+    assert found(search="line 12")["data"].startswith("line 12\n")
+    nothing = found(search="nosuchtext")
+    assert (nothing["total"], nothing["data"], nothing["hasMore"]) == (0, "", False)
+    assert found(search="needle", path="content") == found(search="needle")
 
 
 def test_at_the_end_of_a_part_the_next_one_is_known() -> None:

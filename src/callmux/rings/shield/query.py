@@ -56,7 +56,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 def going_on(query: Query, remainders: Sequence[Remainder]) -> Query:
     """The query for a result whose beginning went out: it goes on there unless it says otherwise, and a page
-    is as large as it may be.
+    is as large as it may be. A search without a path looks at the whole part that goes on, if there is one.
 
     Args:
         remainders: Where the parts of the result go on; empty where its beginning did not go out.
@@ -67,6 +67,8 @@ def going_on(query: Query, remainders: Sequence[Remainder]) -> Query:
     if not path and not query.search:
         path = remainders[0].path
         offset = remainders[0].offset if offset is None else offset
+    elif not path and len(remainders) == 1:
+        path = remainders[0].path
     limit = AS_MANY_AS_FIT if query.limit is None else query.limit
     return msgspec.structs.replace(query, path=path, offset=offset, limit=limit)
 
