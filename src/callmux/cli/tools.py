@@ -20,6 +20,7 @@ from callmux.shell.outcome import read_result
 from callmux.shell.rendering import pretty, visible
 
 if TYPE_CHECKING:
+    from callmux.cli.unlisted import Unlisted
     from callmux.shell.child import ChildConversation
 
 MAX_DESCRIPTION = 100
@@ -39,10 +40,17 @@ def show(given: Given, config_option: str | None) -> int:
     """What a command line of `callmux tools` or `callmux list` asks for. Gives the exit code."""
     with converse(given, config_option, "tools/list") as conversation:
         tools = _all(conversation)
+        unlisted = _unlisted(conversation, tools)
+        if unlisted is not None:
+            tools += unlisted.tools
         if not isinstance(conversation, Conversation):
             _name_missing(conversation)
+        if given.command.word == "schema":
+            tool = _named(given, tools)
+            if unlisted is not None and tool in unlisted.tools:
+                tool = {**tool, "inputSchema": unlisted.schema(tool["name"])}
     if given.command.word == "schema":
-        _schema(given, tools)
+        _schema(given, tool)
     elif given.command.word == "search":
         wanted = given.words[0].lower()
         found = [tool for tool in tools if wanted in f"{tool['name']}\n{_described(tool)}".lower()]
@@ -66,6 +74,27 @@ def _all(conversation: Conversation | ChildConversation) -> list[Tool]:
             return tools
         params = json.dumps({"cursor": cursor})
     raise ShellFailed(f"the listener's list of tools does not end after {MAX_PAGES} pages")
+
+
+def _unlisted(conversation: Conversation | ChildConversation, listed: list[Tool]) -> Unlisted | None:
+    """The servers' tools, where the listing names only callmux's own; None where it names all there is."""
+    if any(not tool["name"].startswith("callmux_") for tool in listed):
+        return None
+    from callmux.cli.unlisted import SearchFailed, Unlisted, hides_servers
+
+    if not hides_servers(listed):
+        return None
+    try:
+        unlisted = Unlisted(conversation, listed)
+    except SearchFailed as failed:
+        print(f"Note: the servers' tools cannot be shown: {failed}", file=sys.stderr)
+        return None
+    if unlisted.left_out:
+        print(
+            f"Note: {unlisted.left_out} more tools are not shown: callmux_search_tools finds them",
+            file=sys.stderr,
+        )
+    return unlisted
 
 
 def _name_missing(child: ChildConversation) -> None:
@@ -118,7 +147,12 @@ def _described(tool: Tool) -> str:
     return described if isinstance(described, str) else ""
 
 
-def _schema(given: Given, tools: list[Tool]) -> None:
+def _named(given: Given, tools: list[Tool]) -> Tool:
+    """The tool that the command line names.
+
+    Raises:
+        ShellFailed: There is none.
+    """
     name, server = given.words[0], given.text("--server")
     # A server that was started alone lists its tools without its name in front.
     spelled = {name, name.removeprefix(f"{server}__")}
@@ -128,9 +162,13 @@ def _schema(given: Given, tools: list[Tool]) -> None:
         whole = [known for known in names if known.endswith(f"__{name}")]
         hint = f' (did you mean "{whole[0]}"?)' if whole else nearest(name, names)
         raise ShellFailed(f'tool "{name}" not found{hint}. callmux tools list names them all')
+    return found
+
+
+def _schema(given: Given, found: Tool) -> None:
     if given.on("--json"):
         write(pretty(found))
         return
     described = _described(found)
-    title = f"{name} — {described}" if described else name
+    title = f"{given.words[0]} — {described}" if described else given.words[0]
     write(visible(f"{title}\n\n{pretty(found.get('inputSchema') or {})}"))
