@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from prompt_toolkit.application import create_app_session
+from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
+from prompt_toolkit.output.vt100 import Vt100_Output
 
 from callmux.cli.grammar.setup import COMMANDS
 from callmux.cli.parsing import read
-from callmux.cli.settings_questions import choose_settings
+from callmux.cli.settings_questions import choose_settings, which_preset
+from callmux.config.presets import PRESETS
 from callmux.setup.choices import Choices
 
 ENTER, DOWN = "\r", "\x1b[B"
@@ -28,6 +33,17 @@ def chosen(keys: str, *flags: str, is_new: bool = True) -> tuple[str | None, int
 
 def test_the_preset_is_the_first_answer_and_the_only_question_then() -> None:
     assert chosen(ENTER) == ("lean", None, None)
+
+
+def test_who_points_at_the_preset_reads_for_how_long_answers_are_kept() -> None:
+    shown = io.StringIO()
+    with create_pipe_input() as keyboard:
+        keyboard.send_text(ENTER)
+        output = Vt100_Output(shown, lambda: Size(rows=24, columns=80))
+        with create_app_session(input=keyboard, output=output):
+            assert which_preset().unsafe_ask() == "lean"
+    assert "answers of read-only tools may be a minute old" in shown.getvalue()
+    assert PRESETS["lean"]["cacheTtlSeconds"] == 60
 
 
 def test_without_it_cache_and_listing_are_asked_about() -> None:

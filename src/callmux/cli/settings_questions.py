@@ -9,6 +9,8 @@ from callmux.cli.parsing import Given
 from callmux.setup.choices import Choices
 
 CACHE_SECONDS = 60
+ABOUT_LEAN = "answers of read-only tools may be a minute old (cacheTtlSeconds)"
+"""Shown where the preset is pointed at."""
 
 
 def choose_settings(choices: Choices, given: Given, *, is_new: bool) -> None:
@@ -38,7 +40,7 @@ def which_preset() -> questionary.Question:
     return questionary.select(
         "What do agents see?",
         choices=[
-            Choice("callmux's own tools, short answers (lean, recommended)", "lean"),
+            Choice("callmux's own tools, short answers (lean, recommended)", "lean", description=ABOUT_LEAN),
             Choice("The servers' tools, too", "none"),
         ],
     )
