@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
+from callmux.context import ClientPort
 from callmux.protocol.shapes import Tool
 from callmux.session.consumption import BYTES_A_TOKEN, Consumption, consumed, usage_of
+from callmux.session.facts import Nobody
 from callmux.session.handler import Handler
 from callmux.session.session import Session
 from callmux.tokens import estimate
@@ -72,6 +74,8 @@ def test_sessions_that_are_over_count_on() -> None:
 def test_a_client_is_told_of_its_own_session_once_it_has_called() -> None:
     assert usage_of(catalogue, session()) is None
     assert usage_of(catalogue, FakeClient()) is None
+    # Whoever asks `/ready` has no conversation.
+    assert usage_of(catalogue, cast(ClientPort, Nobody(None))) is None
     told = usage_of(catalogue, session(365))
     assert told is not None
     assert told["estimated"] is True

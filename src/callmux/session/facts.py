@@ -145,6 +145,7 @@ class Nobody:
     """
 
     capabilities = b"{}"
+    session = None
 
     def __init__(self, principal: Principal | None) -> None:
         self.kind = kind_of(self.capabilities, principal)
