@@ -43,6 +43,9 @@ def of_entry(entry: Mapping[str, Any], before: Mapping[str, Any] | None = None) 
     cwd = entry["cwd"] if isinstance(entry.get("cwd"), str) else None
     parts = Entry(command=entry["command"], args=tuple(args), env=strings(entry.get("env")), cwd=cwd)
     found = decision(parts, None)
+    if cwd is not None and found is not None and found.mode == "global":
+        # Whoever named a directory has decided: the entry stays as it was given.
+        return None
     if found is None or not found.guessed or before is None or "cwdMode" not in before:
         return found
     was = before.get("command"), before.get("args") or [], before.get("cwd")
