@@ -146,3 +146,10 @@ def test_a_server_that_nobody_needs_goes_on_for_its_own_time_or_the_global_one()
     config = check_document({"servers": servers, "idleStopSeconds": 60}).config
     assert [config.idle_seconds(name) for name in servers] == [60, 5, None]
     assert check_document({"servers": servers}).config.idle_seconds("a") is None
+
+
+def test_an_index_of_tools_stands_only_where_they_are_not_listed() -> None:
+    assert Config(tool_index_tokens=1500, meta_only=True).index_tokens == 1500
+    assert Config(tool_index_tokens=1500).index_tokens == 0
+    alone = check_document({"servers": {}, "toolIndexTokens": 1500})
+    assert any("no effect without metaOnly" in warning for warning in alone.warnings)

@@ -125,3 +125,17 @@ def test_a_message_that_is_nested_too_deep_is_none(levels: int, kind: type) -> N
     text = "[" * levels + "]" * levels
     with pytest.raises(ValueError, match="nested deeper than"):
         parse(text if kind is str else text.encode())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        ("{}", '{"outputFormat":"plain"}'),
+        ('{"n": 1.10} ', '{"n": 1.10,"outputFormat":"plain"}'),
+        ('{"outputFormat": "toon"}', '{"outputFormat": "toon"}'),
+        ("[1]", "[1]"),
+        ("{", "{"),
+    ],
+)
+def test_a_format_is_asked_for_where_none_is_named(arguments: str, sent: str) -> None:
+    assert message.with_format(arguments, "plain") == sent

@@ -93,3 +93,10 @@ def test_a_field_that_is_not_there_is_named_with_what_is(path: str, says: str) -
         field({"a": [1], "d": "e"}, path)
     assert f"the result has no {path}" in caught.value.message
     assert says in caught.value.message
+
+
+def test_a_step_that_was_not_made_is_no_failure_of_its_tool() -> None:
+    """In an answer that is no JSON, it says so beside the texts."""
+    told = {"status": "failed", "failedStep": 2}
+    assert exit_code("callmux_pipeline", outcome(text("x", structuredContent={**told, "notMade": True}))) == 2
+    assert exit_code("callmux_pipeline", outcome(text("x", structuredContent=told))) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from callmux.shell.message import parse
 from callmux.shell.outcome import read_result
-from callmux.shell.rendering import failure_text, in_format, pretty, readable, visible
+from callmux.shell.rendering import as_it_came, failure_text, in_format, pretty, readable, visible
 
 VALUES = [{"a": [1, {"b": None}], "c": True, "ä\n": "ö\t\u2028"}, [], {}, [[]], "x", 5, None, False]
 
@@ -127,3 +127,13 @@ def test_a_value_is_json_where_that_is_asked_for() -> None:
 def test_a_part_without_data_is_named_by_what_it_has() -> None:
     link = {"type": "resource_link", "uri": "file:///a", "name": "a", "mimeType": None}
     assert shown({"content": [link, {"type": "new"}]}) == "[resource_link file:///a a]\n[new]"
+
+
+def test_a_result_comes_as_it_came_with_a_line_for_what_is_no_text() -> None:
+    image = {"type": "image", "data": "AAAA", "mimeType": "image/png"}
+    mixed = {"content": [{"type": "text", "text": "seen"}, image]}
+    assert as_it_came(read_result(mixed)) == "seen\n[image image/png 3 bytes]"
+    assert as_it_came(read_result({"structuredContent": {"a": 1}})) == pretty({"a": 1})
+    told = {**mixed, "content": [*mixed["content"], {"type": "text", "text": "=== end\n"}]}
+    several = read_result(told)._replace(told={"status": "ok"})
+    assert as_it_came(several) == "seen\n[image image/png 3 bytes]\n=== end"

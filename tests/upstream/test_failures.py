@@ -197,3 +197,19 @@ def test_a_call_without_a_connection_of_its_own_names_the_setting() -> None:
     assert "all 16 are busy" in error.message
     assert "maxScopedClientsPerServer" in error.message
     assert (error.details["tool"], error.details["safeToRetry"]) == ("get", True)
+
+
+def test_a_failure_tells_those_who_come_later_when_it_is_tried_again() -> None:
+    failure = lost("no such command", started=True).until(2.2)
+    assert failure.cause == "no such command; the first call in 3 s tries again"
+    assert (failure.started, failure.untaken) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [("failed", "the next call after 12:00 tries again"), ("reconnecting", "callmux tries again at 12:00")],
+)
+def test_a_call_to_a_server_that_is_down_says_when_it_is_tried_again(state: str, told: str) -> None:
+    facts = {"state": state, "lastError": "it ended", "nextRetryAt": "12:00"}
+    assert told in str(unavailable("s", "t", facts))
+    assert "12:00" not in str(unavailable("s", "t", facts, "it is stopped"))

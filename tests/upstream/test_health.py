@@ -127,3 +127,10 @@ def test_a_server_that_a_person_must_sign_in_to_says_so_until_it_is_connected() 
     health.attempt_failed("sign in", 3.0, sign_in=True)
     health.connected(4.0)
     assert "signInNeeded" not in health.record()
+
+
+def test_a_server_that_rests_says_until_when() -> None:
+    health = Health()
+    health.attempt_failed("no", 1.0)
+    health.rests(9.0)
+    assert (health.state, health.record()["nextRetryAt"]) == (State.FAILED, iso(9.0))

@@ -197,3 +197,23 @@ def test_a_principal_sees_its_own_list_where_there_is_none_for_everybody() -> No
     assert owned.kind(ann, unlisted=False) == PLAIN
     assert plain.kind(ann, unlisted=True) == PLAIN
     assert rootless.kind(b'{"roots":{}}', unlisted=False) == PLAIN
+
+
+def test_a_lane_says_what_it_is_for_and_names_no_credential() -> None:
+    client: Any = FakeClient()
+    secret = Scope(headers=(("authorization", "Bearer s3cret"),))
+    keys = [
+        LaneKey(PLAIN),
+        LaneKey(PLAIN, client),
+        LaneKey(PLAIN, scope=Scope(cwd="/x")),
+        LaneKey(PLAIN, scope=secret),
+    ]
+    assert [key.purpose for key in keys] == ["capabilities", "session", "/x", "credentials"]
+
+
+def test_only_a_lane_of_one_client_knows_of_its_loan() -> None:
+    client: Any = Client()
+    client.loan = loan = object()
+    assert LaneKey(PLAIN, client).loan is loan
+    assert LaneKey(PLAIN).loan is None
+    assert LaneKey(PLAIN, client, Scope(cwd="/x")).loan is None

@@ -8,7 +8,7 @@ import pytest
 
 from callmux.config.check import check_document
 from callmux.config.traffic import ReconnectPolicy
-from callmux.upstream.opening.reconnect import Timing, delay_seconds, timing_of
+from callmux.upstream.opening.reconnect import Timing, delay_seconds, rest_seconds, timing_of
 
 
 def policy(**changes: object) -> ReconnectPolicy:
@@ -70,3 +70,9 @@ def test_the_timing_of_a_server_is_what_its_configuration_says() -> None:
 def test_a_server_may_be_down_by_itself_where_it_starts_late_or_stops_early() -> None:
     timings = [Timing(1, policy(), lazy, idle) for lazy in (False, True) for idle in (None, 9)]
     assert [timing.on_demand for timing in timings] == [False, True, True, True]
+
+
+def test_whoever_needs_a_server_is_never_told_that_it_is_given_up() -> None:
+    given_up = policy(max_attempts=1, jitter_ratio=0.0)
+    assert delay_seconds(given_up, 5) is None
+    assert rest_seconds(given_up, 5) == 30.0
