@@ -24,8 +24,9 @@ HOST = "127.0.0.1"
 PATH = "/callback"
 BEGIN = "/begin"
 """The page that leads a browser to the authorization server, where callmux did not open it by itself."""
-FIRST_PORT, PORTS = 34_000, 14_000
-"""Where ports are chosen from: below those that systems give out by themselves."""
+FIRST_PORT, PORTS = 20_000, 12_000
+"""Where ports are chosen from: below those that systems give to outgoing connections (Linux: from 32,768 on),
+any of which could hold the port of a server for a while."""
 TRIES = 5
 MOST_HEAD = 64 * 1024
 """Bytes of a request: codes of some providers are long."""
