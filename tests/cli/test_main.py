@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +72,24 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(20) == READER_LEFT
+
+
+STOPPED = """
+import runpy
+
+from callmux.cli import main
+
+main._run = lambda args: exec("raise KeyboardInterrupt")
+runpy.run_module("callmux", run_name="__main__")
+"""
+
+
+def test_ctrl_c_while_modules_are_imported_has_the_exit_code_of_any_other(tmp_path: Path) -> None:
+    """Dataclasses are made by an `exec` of text, and there Python took note of the exception."""
+    (tmp_path / "stopped.py").write_text(STOPPED)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    with python("-m", "stopped", env=env) as process:
+        assert process.wait(20) == 130
 
 
 @pytest.mark.parametrize("flag", ["--version", "-v", "--help", "-h"])
