@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import questionary
 from questionary import Choice
 
+from callmux.cli.question import asked
 from callmux.text import visible
 
 
 def agrees(question: str) -> bool:
     """Whether the answer to a question is yes, which Return alone means."""
-    return bool(questionary.confirm(visible(question), default=True).unsafe_ask())
+    return bool(asked(questionary.confirm(visible(question), default=True)))
 
 
 def where_to_keep(names: Sequence[str], place: str) -> questionary.Question:

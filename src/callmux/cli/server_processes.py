@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from callmux.cli.question import asked_in_loop
 from callmux.clients.entry import Entry, strings
 from callmux.config.servers import StdioServer
 from callmux.setup.processes import CwdChoice, decision
@@ -113,9 +114,10 @@ async def ask(name: str, found: CwdChoice) -> str | None:
         Choice("Yes: one process for each directory", "session"),
         Choice("I do not know", "unknown"),
     ]
-    answer = await questionary.select(
+    question = questionary.select(
         f"Does what {name} answers depend on the directory that an agent works in? ({found.reason})",
         choices=choices,
         default=choices[0] if found.mode == "global" else choices[2],
-    ).unsafe_ask_async()
+    )
+    answer = await asked_in_loop(question)
     return None if answer == "unknown" else str(answer)

@@ -6,6 +6,7 @@ import questionary
 from questionary import Choice
 
 from callmux.cli.parsing import Given
+from callmux.cli.question import asked
 from callmux.setup.choices import Choices
 
 CACHE_SECONDS = 60
@@ -25,14 +26,14 @@ def choose_settings(choices: Choices, given: Given, *, is_new: bool) -> None:
     if not is_new:
         return
     if choices.preset is None and choices.cache_seconds is None and choices.meta_only is None:
-        choices.preset = which_preset().unsafe_ask()
+        choices.preset = asked(which_preset())
     if choices.preset == "lean":
         return
     if choices.cache_seconds is None:
-        choices.cache_seconds = int(how_long_to_keep().unsafe_ask())
+        choices.cache_seconds = int(asked(how_long_to_keep()))
     if choices.meta_only is None:
         question = "List only the callmux_* tools? (agents search for the others first)"
-        choices.meta_only = bool(questionary.confirm(question, default=False).unsafe_ask()) or None
+        choices.meta_only = bool(asked(questionary.confirm(question, default=False))) or None
 
 
 def which_preset() -> questionary.Question:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+from callmux.cli.question import asked_in_loop
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.text import visible
 
@@ -62,7 +63,7 @@ def signed_in_to(servers: Mapping[str, StdioServer | HttpServer], base_dir: Path
 async def _ask(question: str) -> bool:
     import questionary
 
-    return bool(await questionary.confirm(question, default=True).unsafe_ask_async())
+    return bool(await asked_in_loop(questionary.confirm(question, default=True)))
 
 
 async def _sign(name: str, server: HttpServer, base_dir: Path) -> None:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from callmux.cli.question import asked_in_loop
 from callmux.cli.server_saving import Declined
 from callmux.cli.sign_in_offer import offered
 from callmux.cli.waiting import watching
@@ -119,7 +120,7 @@ async def ask_all_or_some(tools: list[str]) -> list[str]:
         choices=[questionary.Choice(tool, checked=True) for tool in tools],
         validate=lambda picked: bool(picked) or "Choose at least one",
     )
-    picked: list[str] = await question.unsafe_ask_async()
+    picked: list[str] = await asked_in_loop(question)
     return picked
 
 
@@ -127,4 +128,4 @@ async def ask_anyway(problem: str) -> bool:
     import questionary
 
     print(f"It does not work: {problem}", file=sys.stderr)
-    return bool(await questionary.confirm("Add it anyway?", default=False).unsafe_ask_async())
+    return bool(await asked_in_loop(questionary.confirm("Add it anyway?", default=False)))
