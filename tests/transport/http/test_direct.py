@@ -19,7 +19,8 @@ from callmux.observe.facts import HttpEnded
 from callmux.protocol.sse import request_stream
 from callmux.transport.http.direct import DirectProtocol
 from callmux.transport.http.narrow import NarrowProtocol
-from callmux.transport.http.plain import LARGEST, PATIENCE_SECONDS
+from callmux.transport.http.plain import LARGEST
+from callmux.transport.http.streams import PATIENCE_SECONDS
 from tests.support import play, settle
 from tests.transport.http.asgi import House
 from tests.transport.http.wire import Answer, Connection, Server, post

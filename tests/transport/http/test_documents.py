@@ -10,7 +10,7 @@ import pytest
 from callmux.admin.probes import probe_routes
 from callmux.protocol.sse import REQUEST_STREAMS, request_stream
 from callmux.stores import memory_replay
-from callmux.transport.http import narrow, plain
+from callmux.transport.http import narrow, streams
 from tests.transport.http.asgi import Call, House
 
 TEXT = (Path(__file__).parents[3] / "docs" / "shared-server.md").read_text("utf-8")
@@ -39,7 +39,7 @@ def test_the_table_has_them_all() -> None:
 
 
 def test_the_figures_are_those_of_the_code() -> None:
-    assert f"comes within {_word(plain.PATIENCE_SECONDS)} seconds" in TEXT
+    assert f"comes within {_word(streams.PATIENCE_SECONDS)} seconds" in TEXT
     assert f"{_word(memory_replay.KEPT_SECONDS / 60)} minutes after" in " ".join(TEXT.split())
     assert f"heads to {narrow.MAX_HEADER_BYTES // 1024} KB and {narrow.MAX_HEADERS} headers (431)" in TEXT
     assert f"{narrow.MAX_URL_BYTES // 1024} KB (414), both to {narrow.HEADER_SECONDS:g} seconds (408)" in TEXT

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from callmux.config.model import Config
-from callmux.transport.http.stateless import PATIENCE_SECONDS
+from callmux.transport.http.streams import PATIENCE_SECONDS
 from tests.transport.http.asgi import Call, House, post
 
 META = {

@@ -21,9 +21,8 @@ from callmux.session.facts import Said
 from callmux.tasks import at_once
 from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
 from callmux.transport.http.listener import Listener
-from callmux.transport.http.plain import PATIENCE_SECONDS
 from callmux.transport.http.stateless import STREAM_HEAD, is_stateless, serve_stateless
-from callmux.transport.http.streams import Stream
+from callmux.transport.http.streams import PATIENCE_SECONDS, Stream
 from callmux.transport.http.web_session import WebSession
 
 SESSION = "mcp-session-id"

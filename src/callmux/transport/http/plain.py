@@ -27,10 +27,10 @@ from callmux.protocol.sse import request_stream
 from callmux.session.facts import Said
 from callmux.transport.http.exchange import Exchange
 from callmux.transport.http.intake import BodyLimits, request_id
+from callmux.transport.http.streams import PATIENCE_SECONDS, Stream
 
 if TYPE_CHECKING:
     from callmux.transport.http.listener import Listener
-    from callmux.transport.http.streams import Stream
     from callmux.transport.http.web_session import WebSession
 
 Fields: TypeAlias = list[tuple[bytes, bytes]]
@@ -39,8 +39,6 @@ Work: TypeAlias = Callable[[Exchange], Awaitable[None]]
 LENGTH = b"content-length"
 LARGEST = 64 * 1024
 """Bytes of the largest body that is taken this way."""
-PATIENCE_SECONDS = 2.0
-"""How long an answer may take before the client gets an event stream it can resume."""
 LF, CR = 10, 13
 """As numbers: `in` tries bytes as a number first, and drops an exception."""
 MOST_DIGITS = 6

@@ -18,11 +18,9 @@ from callmux.protocol.routing import VERSION
 from callmux.protocol.sse import event
 from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
 from callmux.transport.http.listener import Listener
-from callmux.transport.http.streams import Stream
+from callmux.transport.http.streams import PATIENCE_SECONDS, Stream
 from callmux.transport.http.web_session import WebSession
 
-PATIENCE_SECONDS = 2.0
-"""How long an answer may take before the client gets an event stream."""
 KEEPALIVE_SECONDS = 5.0
 """After how long something is sent on a stream that brings nothing."""
 STREAM_HEAD = {

@@ -14,6 +14,8 @@ from typing import Protocol
 
 from callmux.stores.replay import FinishedStream
 
+PATIENCE_SECONDS = 2.0
+"""How long an answer may take before the client gets an event stream."""
 KEPT_EVENTS = 500
 """Events of one stream that are kept for a client that comes back; as many answers, beside those unread."""
 KEPT_BYTES = 16 * 1024 * 1024
