@@ -163,25 +163,15 @@ def test_what_comes_after_a_body_is_no_header() -> None:
         seen.append(dict(exchange.headers))
         await exchange.answer(200)
 
-    async def scene() -> None:
-        listening = bind("127.0.0.1", 0)
-        server = HttpServer(House(routes={"/hello": tells}).app, listening)
-        await server.start()
-        try:
-            head = b"GET /hello HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
-            trailers = b"x-forwarded-for: 192.0.2.1\r\nauthorization: Bearer x\r\n"
-            body = b"1\r\na\r\n0\r\n" + trailers + b"\r\n"
-            port = listening.getsockname()[1]
-            answer = await sent(port, head + b"transfer-encoding: chunked\r\n\r\n" + body)
-            assert answer.startswith(b"HTTP/1.1 200 ")
-            endless = b"1\r\na\r\n0\r\n" + b"x: y\r\n" * 100_000
-            answer = await sent(port, head + b"transfer-encoding: chunked\r\n\r\n" + endless)
-            assert b" 431 " in answer or answer == b""
-        finally:
-            await server.stop()
-            listening.close()
+    async def scene(server: HttpServer, port: int) -> None:
+        head = GOOD % b"connection: close\r\ntransfer-encoding: chunked\r\n"
+        trailers = b"x-forwarded-for: 192.0.2.1\r\nauthorization: Bearer x\r\n"
+        answer = await sent(port, head + b"1\r\na\r\n0\r\n" + trailers + b"\r\n")
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        answer = await sent(port, head + b"1\r\na\r\n0\r\n" + b"x: y\r\n" * 100_000)
+        assert b" 431 " in answer or answer == b""
 
-    run(scene())
+    served(scene, lambda: House(routes={"/hello": tells}))
     assert seen[0].keys() == {"host", "connection", "transfer-encoding"}
 
 
@@ -291,11 +281,9 @@ def test_a_client_that_has_closed_its_sending_side_gets_its_answer() -> None:
 
     async def scene(server: HttpServer, port: int) -> None:
         for extra in (b"", b"connection: close\r\n"):
-            body = b'{"id":1,"method":"ping"}'
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            head = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-            head += b"accept: application/json\r\n" + extra
-            writer.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+            head = POST + b"accept: application/json\r\n" + extra
+            writer.write(head + b"content-length: %d\r\n\r\n" % len(PING) + PING)
             writer.write_eof()
             answer = await reader.read()
             assert answer.startswith(b"HTTP/1.1 400 ")
@@ -319,8 +307,7 @@ def test_a_request_that_is_cancelled_by_leaving_is_so_before_its_answer_begins(
 
     async def scene(server: HttpServer, port: int) -> None:
         body = json.dumps(request("slow")).encode()
-        head = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-        head += b"accept: application/json, text/event-stream\r\n"
+        head = POST + b"accept: application/json, text/event-stream\r\n"
         head += b"mcp-protocol-version: 2026-07-28\r\nmcp-method: slow\r\n"
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)

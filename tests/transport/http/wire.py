@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import uvicorn
 from uvicorn.server import ServerState
 
 from callmux.transport.http.narrow import NarrowProtocol
+from callmux.transport.http.serve import uvicorn_config
 from tests.support import settle
 from tests.transport.http.asgi import House
 
@@ -78,18 +78,7 @@ class Server:
     def __init__(self, kind: type[NarrowProtocol], house: House) -> None:
         self.house = house
         self._kind = kind
-        self._config = uvicorn.Config(
-            house.app,
-            http=kind,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            access_log=False,
-            log_config=None,
-            proxy_headers=False,
-            timeout_keep_alive=75,
-        )
-        self._config.load()
+        self._config = uvicorn_config(house.app, kind)
         self._state = ServerState()
         self._state.default_headers = [(b"date", b"today")]
 

@@ -43,6 +43,25 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
+def uvicorn_config(app: App, protocol: type[NarrowProtocol] = DirectProtocol) -> uvicorn.Config:
+    """How uvicorn serves the application, each connection by `protocol`."""
+    config = uvicorn.Config(
+        app,
+        http=protocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=1,
+    )
+    config.load()
+    return config
+
+
 class HttpServer:
     """One listening socket and who answers on it.
 
@@ -53,20 +72,7 @@ class HttpServer:
     """
 
     def __init__(self, app: App, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:
-        config = uvicorn.Config(
-            app,
-            http=DirectProtocol,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            access_log=False,
-            log_config=None,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=1,
-        )
-        config.load()
+        config = uvicorn_config(app)
         config.ssl = tls
         # Whoever sends nonsense would fill the log.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
