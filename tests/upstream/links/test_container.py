@@ -114,6 +114,14 @@ def test_it_is_stopped_by_the_same_engine() -> None:
     assert found.find == ()
 
 
+@pytest.mark.parametrize("noun", [(), ("container",)])
+@pytest.mark.parametrize("name", ["far", "container"])
+def test_options_of_the_engine_keep_their_values_whatever_these_are(name: str, noun: tuple[str, ...]) -> None:
+    found = run(" ".join(("docker", "--context", name, *noun, "run", "image")))
+    assert found is not None
+    assert found.stop == ("docker", "--context", name, "stop", "-t", "2")
+
+
 @pytest.mark.parametrize(
     ("options", "removes", "kept"),
     [

@@ -114,15 +114,15 @@ def container_run(command: str, args: Sequence[str], server: str, mark: str) -> 
     """
     words = (command, *args)
     engine = _engine(words)
-    run = None if engine is None else _run(words, engine + 1)
-    if run is None:
+    verb = None if engine is None else _verb(words, engine + 1)
+    if verb is None:
+        return None
+    base, run = words[:verb], verb + (words[verb] == "container")
+    if words[run : run + 1] != ("run",):
         return None
     options = _options(words[run + 1 :])
     if options.detached:
         return None
-    base = words[:run]
-    if base[-1] == "container":
-        base = base[:-1]
     instance, _, number = mark.partition(".")
     name, find = f"callmux-{_plain(server)}-{instance[:12]}-{number}", tuple[str, ...]()
     more: tuple[str, ...] = ("--name", name)
@@ -157,8 +157,9 @@ def _program(word: str) -> str:
     return word.rpartition("/")[2]
 
 
-def _run(words: Sequence[str], at: int) -> int | None:
-    """Where `run` stands, behind options of the engine itself; None where it does not, or who knows."""
+def _verb(words: Sequence[str], at: int) -> int | None:
+    """Where the engine's command begins, behind options of the engine itself; None where none does, or who
+    knows."""
     while at < len(words) and words[at].startswith("-"):
         word = words[at]
         if word in _ENGINE_OPTIONS:
@@ -167,9 +168,7 @@ def _run(words: Sequence[str], at: int) -> int | None:
             at += 1
         else:
             return None
-    if at < len(words) and words[at] == "container":
-        at += 1
-    return at if at < len(words) and words[at] == "run" else None
+    return at if at < len(words) else None
 
 
 def _options(words: Sequence[str]) -> _RunOptions:
