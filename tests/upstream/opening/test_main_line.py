@@ -138,6 +138,27 @@ async def test_the_next_start_waits_until_one_that_was_given_up_has_ended() -> N
     await plant.server.close()
 
 
+async def test_one_that_was_given_up_and_fails_then_says_nothing_of_the_server() -> None:
+    stuck = FakeLink()
+    stuck.opening = fails_when_given_up()
+    plant = Plant(stuck, FakeLink())
+    first = asyncio.ensure_future(plant.acquire())
+    await settle()
+    restarting = asyncio.ensure_future(plant.server.restart())
+    assert (await first).live
+    await restarting
+    assert (plant.state(), plant.server.health.attempts) == (State.CONNECTED, 0)
+    assert len(plant.made) == 2
+    await plant.server.close()
+
+
+async def fails_when_given_up() -> None:
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        raise lost("it ended", started=True) from None
+
+
 async def test_a_second_restart_overtakes_the_first() -> None:
     plant = await Plant(FakeLink(), FakeLink()).up()
     await asyncio.gather(plant.server.restart(), plant.server.restart())

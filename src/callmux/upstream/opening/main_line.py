@@ -1,10 +1,9 @@
 """The main connection of a server: opened, opened again whenever it is lost, and replaced on demand.
 
-Kept by `callmux.upstream.server`. Concurrent callers share one attempt. When the next one is due, says
-`callmux.upstream.opening.next_attempt`; what it is, `callmux.upstream.opening.attempt`. Until it has carried
-a call, it adopts what the client of the first one declares, so that no second process stands beside one that
-nobody uses. It sleeps while nobody needs it, where the configuration has it so: `callmux.upstream.demand`
-says when.
+Kept by `callmux.upstream.server`. Concurrent callers share one attempt (`callmux.upstream.opening.attempt`);
+`callmux.upstream.opening.next_attempt` says when the next one is due. Until it has carried a call, it adopts
+what the client of the first one declares, so that no second process stands beside one that nobody uses. It
+sleeps while nobody needs it, where the configuration has it so: `callmux.upstream.demand` says when.
 """
 
 from __future__ import annotations
@@ -296,13 +295,16 @@ class MainLine:
                 connection = self._make()
                 offered = await self._read(connection)
         except Exception as error:  # noqa: BLE001 - the root of the attempt; `explain` logs
-            lasting = isinstance(error, CallFailure) and error.lasting
-            sign_in = isinstance(error, CallFailure) and error.sign_in
-            self._failed(explain(error, self._name, connection), lasting, sign_in)
-            if connection is not None:
+            given_up = self._attempt is not asyncio.current_task()
+            if not given_up:
+                facts = (error.lasting, error.sign_in) if isinstance(error, CallFailure) else (False, False)
+                self._failed(explain(error, self._name, connection), *facts)
                 # The attempt is over, and another may begin; what this one began is still to end.
                 self._ending, self._attempt = self._attempt, None
+            if connection is not None:
                 await connection.close()
+            if given_up:
+                raise asyncio.CancelledError from error
             return
         except asyncio.CancelledError:
             if connection is not None:
@@ -318,17 +320,15 @@ class MainLine:
         self._succeeded(connection, offered)
 
     def _succeeded(self, connection: Connection, offered: Offered) -> None:
-        now = self._clock.wall()
+        now, tools = self._clock.wall(), len(offered[0])
         before, self.connection = self.connection, connection
         last_seen = self.health.last_seen(now)
         self.health.connected(now)
         again, self._was_up, self._waking = self._was_up, True, False
         if self._bus.hears(ServerUp):
             seconds = (self.health.connect_ms or 0) / 1000
-            self._bus.publish(
-                ServerUp(server=self._name, again=again, seconds=seconds, tools=len(offered[0]))
-            )
-        log.info('Connected to "%s": %d tools (%d ms)', self._name, len(offered[0]), self.health.connect_ms)
+            self._bus.publish(ServerUp(server=self._name, again=again, seconds=seconds, tools=tools))
+        log.info('Connected to "%s": %d tools (%d ms)', self._name, tools, self.health.connect_ms)
         # Whoever waits comes next, whatever else follows from this.
         self._settled.set()
         if before is not None:
