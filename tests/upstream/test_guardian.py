@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -410,6 +412,29 @@ async def test_a_container_that_cannot_be_stopped_is_told_and_stays_noted(
     assert "could not stop the container box" in caplog.text
     await guardian.end()
     assert len(list((tmp_path / "running").iterdir())) == 1
+
+
+@real_loop()
+async def test_engines_that_hang_take_no_thread_of_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Names of hosts are looked up in these threads."""
+    may_end = threading.Event()
+    monkeypatch.setattr(leftovers, "stop", lambda container: str(may_end.wait(SECONDS)))
+    monkeypatch.setattr(guardian_module, "STOP_SECONDS", 0.05)
+    guardian = Guardian()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    try:
+        box = Container("box", [], ["engine", "stop"], [], {}, None)
+        belongings = [guardian.expect(guardian.mark(), box) for _ in range(2)]
+        await asyncio.gather(*map(guardian.stop, belongings))
+        await asyncio.gather(*map(guardian.clear_soon, belongings))
+        assert await asyncio.to_thread(may_end.is_set) is False
+        assert caplog.text.count("could not stop the container box: its engine does not answer in 0.05 s") == 2
+        assert all(each.container is not None for each in belongings)
+    finally:
+        may_end.set()
+        await guardian.end()
 
 
 @real_loop()

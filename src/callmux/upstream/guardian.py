@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from callmux.tasks import TaskSet
@@ -48,6 +49,8 @@ RENEWAL_SECONDS = 1.0
 """A helper that has lived for less than that is not replaced at once."""
 CLOSING_SECONDS = 5.0
 """How long it may take to end what is still on its list."""
+STOP_SECONDS = 30.0
+"""How long it may take to stop a container: longer than its three commands may."""
 
 
 class Belonging:
@@ -205,7 +208,7 @@ class Guardian:
             await asyncio.shield(self._tasks.spawn(self._stop(belonging, belonging.container)))
 
     async def _stop(self, belonging: Belonging, container: Container) -> None:
-        if not await asyncio.to_thread(leftovers.stop, container):
+        if not await _stopped(container):
             self.stopped(belonging)
 
     def stopped(self, belonging: Belonging) -> None:
@@ -231,7 +234,7 @@ class Guardian:
             pids = ", ".join(str(each.pid) for each in left)
             log.warning("could not end processes that a server has left: %s", pids)
         if (container := belonging.container) is not None:
-            problem = await asyncio.to_thread(leftovers.stop, container)
+            problem = await _stopped(container)
             if problem and problem != leftovers.ABSENT:
                 log.warning("could not stop the container %s: %s", container.name, problem)
                 return
@@ -304,3 +307,14 @@ class Guardian:
                 process.wait(CLOSING_SECONDS)
         self._belongings.close(left=bool(self._list))
         self._list.clear()
+
+
+async def _stopped(container: Container) -> str:
+    """Stops a container as `callmux.upstream.leftovers.stop` does; engines that hang take no thread from
+    others, such as those who look up an address."""
+    from callmux.aside import aside
+
+    try:
+        return await aside(partial(leftovers.stop, container), STOP_SECONDS)
+    except TimeoutError:
+        return f"its engine does not answer in {STOP_SECONDS:g} s"
