@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from callmux.clock import Clock
 from callmux.config.servers import HttpServer
 from callmux.config.traffic import ReconnectPolicy
 from callmux.observe.bus import Bus
+from callmux.process import servers as servers_module
 from callmux.process.servers import supply
 from callmux.upstream.belongings import Belongings, running
 from callmux.upstream.leftovers import MARK
@@ -53,3 +57,27 @@ async def test_what_belongs_to_nobody_any_more_ends_as_soon_as_there_are_servers
             child.kill()
             child.wait()
         lives.close(left=False)
+
+
+@real_loop()
+@pytest.mark.skipif(sys.platform == "win32", reason="records are kept on POSIX systems")
+async def test_nobody_waits_for_the_end_of_what_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container engine may do so, and the process is to end all the same."""
+    began, may_end = threading.Event(), threading.Event()
+
+    def hang(_: object) -> None:
+        began.set()
+        may_end.wait()
+
+    monkeypatch.setattr(servers_module, "sweep", hang)
+    gone = Belongings(running(tmp_path / "callmux"))
+    gone.begin()
+    gone.close(left=True)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    made = supply({"XDG_STATE_HOME": str(tmp_path)}, tmp_path, lambda *_: None, Clock(), Bus())
+    try:
+        await until(began.is_set, "the begin of it")
+        await made.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
+    finally:
+        may_end.set()

@@ -5,8 +5,9 @@ Called by `callmux.process.host`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from callmux import __version__
@@ -22,6 +23,9 @@ from callmux.upstream.inventory.listings import Listings
 from callmux.upstream.links.opening import Surroundings
 from callmux.upstream.pool import Pool
 
+SWEEP_SECONDS = 600.0
+"""How long anybody cares what comes of a sweep."""
+
 
 def has_directory(server: object) -> bool:
     """Whether a call's `cwd` can decide where the server runs."""
@@ -31,13 +35,13 @@ def has_directory(server: object) -> bool:
 class Supply:
     """What servers are made of.
 
+    Args:
+        records: Of what belongs to no callmux any more: it is ended beside all else.
+
     Attributes:
         pool: The servers.
         sign_ins: Those that the process relies on.
         private: Variables that no server inherits.
-
-    Args:
-        records: Of what belongs to no callmux any more: it is ended beside all else.
     """
 
     def __init__(
@@ -48,7 +52,7 @@ class Supply:
         self.private = private
         self._tasks = TaskSet("what others have left")
         if records:
-            self._tasks.spawn(asyncio.to_thread(sweep, records))
+            self._tasks.spawn(_sweep(records))
 
     def __repr__(self) -> str:
         return f"Supply({self.pool!r})"
@@ -58,6 +62,14 @@ class Supply:
         await self.pool.close()
         await self.sign_ins.close()
         await self._tasks.cancel()
+
+
+async def _sweep(records: Sequence[Path]) -> None:
+    """Ends what others have left; an engine that hangs does not keep this process from ending."""
+    from callmux.aside import aside
+
+    with suppress(TimeoutError):
+        await aside(partial(sweep, records), SWEEP_SECONDS)
 
 
 def supply(
