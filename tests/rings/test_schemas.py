@@ -50,6 +50,7 @@ def test_kinds_are_seen_in_the_first_byte(raw: bytes, kind: str) -> None:
         ({"$ref": "#/$defs/i", "$defs": {"i": {"type": "integer"}}}, False, True),
         ({"$ref": "#/$defs/a~1b%20c/0", "$defs": {"a/b c": [{"type": "integer"}]}}, False, True),
         ({"$ref": "#/$defs/nowhere"}, True, False),
+        ({"$ref": "another#/$defs/i", "$defs": {"i": {"type": "integer"}}}, True, False),
         ({"$ref": "#"}, True, False),
         ({"anyOf": [{"$ref": "#"}, {"type": "integer"}]}, True, False),
     ],

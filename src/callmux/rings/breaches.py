@@ -13,9 +13,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from math import isclose
 from typing import Any
-from urllib.parse import unquote
 
-from callmux.rings.schemas import Steps, TooMuch
+from callmux.rings.schemas import Steps, TooMuch, referred
 
 LONGEST = 2000
 """Characters of a text that is compared with a pattern, and of that pattern: both come from outside."""
@@ -159,8 +158,8 @@ class _Reader:
     def _combined(self, value: Any, schema: Mapping[str, Any], depth: int) -> bool:
         reference = schema.get("$ref")
         if isinstance(reference, str):
-            referred = self._referred(reference)
-            if referred is not None and not self.keeps(value, referred, depth):
+            inner = referred(self._root, reference)
+            if inner is not None and not self.keeps(value, inner, depth):
                 return False
         if not all(self.keeps(value, one, depth) for one in _group(schema, "allOf")):
             return False
@@ -179,29 +178,6 @@ class _Reader:
         """Whether nothing in a schema is unknown here: what is unknown counts as kept, so that its contrary
         would count as broken."""
         return isinstance(schema, bool) or (isinstance(schema, Mapping) and schema.keys() <= _EXACT)
-
-    def _referred(self, reference: str) -> Any:
-        """What a reference inside of the same schema leads to; None for nothing that is known."""
-        if reference == "#":
-            return self._root
-        if not reference.startswith("#/"):
-            return None
-        at: Any = self._root
-        for step in reference.split("/")[1:]:
-            key = unquote(step).replace("~1", "/").replace("~0", "~")
-            if isinstance(at, Mapping) and key in at:
-                at = at[key]
-            elif (
-                isinstance(at, list)
-                and key.isascii()
-                and key.isdigit()
-                and len(key) < 6
-                and int(key) < len(at)
-            ):
-                at = at[int(key)]
-            else:
-                return None
-        return at
 
 
 _EXACT = frozenset(

@@ -2,7 +2,7 @@
 
 Called by `callmux.rings.coercion` and, for what previews warn about, `callmux.metatools.advice`. This is no
 validator: it keeps types, properties, items, combinations and local references, and treats everything else as
-allowed.
+allowed. `callmux.rings.breaches`, which looks at more, follows references and counts steps by what is here.
 """
 
 from __future__ import annotations
@@ -141,8 +141,9 @@ class _Reader:
         if isinstance(schema.get("items"), dict) and "prefixItems" not in schema:
             node.items = self.read(schema["items"], depth)
         parts = self._all(schema.get("allOf"), depth)
-        if (referred := self._referred(schema.get("$ref"))) is not None:
-            parts += (self.read(referred, depth),)
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and isinstance(inner := referred(self._root, reference), dict):
+            parts += (self.read(inner, depth),)
         node.parts = parts
         groups = (self._all(schema.get(key), depth) for key in ("anyOf", "oneOf"))
         node.choices = tuple(group for group in groups if group)
@@ -153,26 +154,23 @@ class _Reader:
             tuple(self.read(s, depth) for s in schemas if s is not False) if isinstance(schemas, list) else ()
         )
 
-    def _referred(self, reference: Any) -> dict[str, Any] | None:
-        """What a reference inside the same schema leads to."""
-        if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
+
+def referred(root: Any, reference: str) -> Any:
+    """What a reference inside of the schema `root` leads to; None for nothing that is known."""
+    if reference == "#":
+        return root
+    if not reference.startswith("#/"):
+        return None
+    at = root
+    for step in reference.split("/")[1:]:
+        key = unquote(step).replace("~1", "/").replace("~0", "~")
+        if isinstance(at, dict) and key in at:
+            at = at[key]
+        elif isinstance(at, list) and key.isascii() and key.isdigit() and len(key) < 6 and int(key) < len(at):
+            at = at[int(key)]
+        else:
             return None
-        at: Any = self._root
-        for step in reference.split("/")[1:]:
-            key = unquote(step).replace("~1", "/").replace("~0", "~")
-            if isinstance(at, dict) and key in at:
-                at = at[key]
-            elif (
-                isinstance(at, list)
-                and key.isascii()
-                and key.isdigit()
-                and len(key) < 6
-                and int(key) < len(at)
-            ):
-                at = at[int(key)]
-            else:
-                return None
-        return at if isinstance(at, dict) else None
+    return at
 
 
 def _types(declared: Any) -> frozenset[str] | None:
