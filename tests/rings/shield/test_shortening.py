@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import msgspec
 
 from callmux.rings.shield.compact import Limits
-from callmux.rings.shield.shortening import Shortening, ShortReply
+from callmux.rings.shield.reading import read
+from callmux.rings.shield.shortening import META_KEY, TOOL, Shortening, ShortReply, in_place, text_item
 from callmux.stores.results import Remainder
 
 
@@ -17,3 +21,28 @@ def test_an_order_reaches_the_helper_as_it_is() -> None:
 def test_a_reply_that_is_no_beginning_goes_on_nowhere() -> None:
     assert ShortReply(b"{}").remainders == ()
     assert ShortReply(b"{}", (Remainder("a", 1),)).remainders[0].offset == 1
+
+
+def test_the_short_note_names_the_ref_where_there_is_one() -> None:
+    order = Shortening(limits=Limits(1, 2, 3), tool="t", server=None, ref="r_1")
+    assert order.brief == {"truncated": True, "ref": "r_1", "tool": TOOL}
+    lost = Shortening(limits=Limits(1, 2, 3), tool="t", server=None, ref="")
+    assert lost.brief == {"truncated": True, "tool": TOOL}
+
+
+def replaced(
+    came: dict[str, Any], structured: bytes | None = None, note: dict[str, Any] | None = None
+) -> Any:
+    result = read(json.dumps({"content": [{"type": "text", "text": "long"}], **came}).encode())
+    assert result is not None
+    return json.loads(in_place(result, [text_item("short")], structured, note))
+
+
+def test_an_error_stays_one_and_what_the_tool_says_beside_its_content_stays() -> None:
+    short = {"content": [{"type": "text", "text": "short"}]}
+    assert replaced({}) == short
+    assert replaced({"_meta": "no object"}) == short
+    assert replaced({"isError": True, "_meta": {"own": 1}}) == {**short, "isError": True, "_meta": {"own": 1}}
+    found = replaced({"_meta": {"own": 1}}, b'{"a":1}', {"truncated": True})
+    assert found["structuredContent"] == {"a": 1}
+    assert found["_meta"] == {"own": 1, META_KEY: {"truncated": True}}

@@ -18,7 +18,7 @@ from callmux.rings.shield.beginning import Beginning, Cut, begin, whole_lines
 from callmux.rings.shield.compact import Limits, clip_text
 from callmux.rings.shield.conforming import NOTE, allows
 from callmux.rings.shield.reading import Reading, embeds_text, text_in
-from callmux.rings.shield.shortening import LEAST_PREVIEW, META_KEY, TOOL, Shortening, ShortReply
+from callmux.rings.shield.shortening import LEAST_PREVIEW, TOOL, Shortening, ShortReply, in_place, text_item
 from callmux.stores.results import Remainder
 
 MOST_NAMED = 20
@@ -85,7 +85,7 @@ class _Excerpt:
         cuts = tuple(cut for name in members if name in found for cut in found[name].cuts)
         note = self._note(cuts, left_out)
         preview = {name: Raw(found[name].shown) for name in members if name in found}
-        return self._reply([_text_item(_encode({NOTE: note, "preview": preview}).decode())], None, cuts)
+        return self._reply([text_item(_encode({NOTE: note, "preview": preview}).decode())], None, cuts)
 
     def _answer(self, members: Mapping[str, Raw], key: str) -> dict[str, Beginning]:
         """The members of an answer to several calls, whose results stand under `key`."""
@@ -137,7 +137,7 @@ class _Excerpt:
         if (not cuts and found.exact) or self._fits(len(self._data) - len(found.shown) + beside):
             return None
         text = _encode({NOTE: self._note(cuts), "preview": Raw(found.shown)})
-        return self._reply([_text_item(text.decode()), *others], self._structured(found), cuts)
+        return self._reply([text_item(text.decode()), *others], self._structured(found), cuts)
 
     def _fits(self, rest: int) -> bool:
         """Whether it is cheaper to send the whole than to leave `rest` bytes for a page."""
@@ -162,10 +162,7 @@ class _Excerpt:
         where = [(cut.keys, cut.shown) for cut in found.cuts]
         if not found.exact or not allows(order.output_schema, structured, where):
             return structured
-        brief: dict[str, Any] = (
-            {"truncated": True} | ({"ref": order.ref} if order.ref else {}) | {"tool": TOOL}
-        )
-        return _encode({**_MEMBERS.decode(found.shown), NOTE: brief})
+        return _encode({**_MEMBERS.decode(found.shown), NOTE: order.brief})
 
     def texts(self) -> ShortReply | None:
         """For a result of several texts, or of none: each by itself, in its place."""
@@ -191,7 +188,7 @@ class _Excerpt:
                 left -= len(part.shown)
         if not cuts:
             return None
-        return self._reply([_text_item(_encode({NOTE: self._note(cuts)}).decode()), *shown], None, cuts)
+        return self._reply([text_item(_encode({NOTE: self._note(cuts)}).decode()), *shown], None, cuts)
 
     def _others(self) -> tuple[list[bytes], tuple[Cut, ...]]:
         """The items beside the only text: pictures, sounds, links and blobs are the tool's own."""
@@ -214,18 +211,18 @@ class _Excerpt:
             if (not cuts and found.exact) or self._fits(len(self._data) - len(found.shown)):
                 return None
             text = _encode({**_MEMBERS.decode(found.shown), NOTE: self._note(cuts)}).decode()
-            return self._reply([_text_item(text), *others], None, cuts)
+            return self._reply([text_item(text), *others], None, cuts)
         more = f"more chars: {TOOL} ref {order.ref}" if order.ref else "more chars"
         items: list[bytes] = []
         most = max(self._room // max(len(result.texts), 1), LEAST_PREVIEW)
         for n, text in zip(result.places, result.texts, strict=True):
             if len(text) <= most:
-                items.append(_text_item(text))
+                items.append(text_item(text))
                 continue
             shown = whole_lines(text, most)
             keys = ("content", str(n), "text") if self.has_texts else ()
             cuts += (Cut(keys, shown, len(text), "characters"),)
-            items.append(_text_item(clip_text(text, shown, more)))
+            items.append(text_item(clip_text(text, shown, more)))
         if self._fits(sum(cut.total - cut.shown for cut in cuts)):
             return None
         return self._reply([*items, *others], None, cuts, note=self._note(cuts))
@@ -264,21 +261,8 @@ class _Excerpt:
         cuts: Sequence[Cut],
         note: dict[str, Any] | None = None,
     ) -> ShortReply | None:
-        result = self._result
-        shown: dict[str, Any] = {"content": [Raw(item) for item in items]}
-        if structured is not None:
-            shown["structuredContent"] = Raw(structured)
-        if result.is_error:
-            shown["isError"] = True
-        meta: dict[str, Any] = {}
-        if result.meta is not None and result.meta[:1] == b"{":
-            meta = dict(_MEMBERS.decode(result.meta))
-        if note is not None:
-            meta[META_KEY] = note
-        if meta:
-            shown["_meta"] = meta
-        raw = _encode(shown)
-        return ShortReply(raw, _remainders(cuts)) if len(raw) < len(result.raw) else None
+        raw = in_place(self._result, items, structured, note)
+        return ShortReply(raw, _remainders(cuts)) if len(raw) < len(self._result.raw) else None
 
 
 def _is_whole(parts: Mapping[str, Beginning]) -> bool:
@@ -297,7 +281,3 @@ def _repeats_last(members: Mapping[str, Raw]) -> bool:
 def _remainders(cuts: Sequence[Cut]) -> tuple[Remainder, ...]:
     """Where reading goes on. All of the data has no path, which only the first remainder can do without."""
     return tuple(Remainder(cut.path if cut.path or n == 0 else ".", cut.shown) for n, cut in enumerate(cuts))
-
-
-def _text_item(text: str) -> bytes:
-    return _encode({"type": "text", "text": text})

@@ -17,7 +17,7 @@ from callmux.rings.shield.conforming import NOTE, conform
 from callmux.rings.shield.excerpt import excerpt
 from callmux.rings.shield.reading import Reading, read
 from callmux.rings.shield.shape import DEFAULT_LIMIT, describe
-from callmux.rings.shield.shortening import LEAST_PREVIEW, META_KEY, TOOL, Shortening, ShortReply
+from callmux.rings.shield.shortening import LEAST_PREVIEW, TOOL, Shortening, ShortReply, in_place, text_item
 
 ENOUGH = 0.75
 """A reply is worth it if it takes at most this part of the result."""
@@ -169,14 +169,11 @@ class _Reply:
         preview = self._preview()
         note = self._note(len(preview))
         text = _encode({NOTE: note, "preview": Raw(preview)})
-        structured = None
-        if self._order.output_schema is not None and result.structured is not None:
-            brief = {"truncated": True, "ref": self._order.ref or None, "tool": TOOL}
-            brief = {key: value for key, value in brief.items() if value is not None}
-            limits = self._order.limits
-            structured = conform(result.structured, self._order.output_schema, limits, brief)
+        order, structured = self._order, None
+        if order.output_schema is not None and result.structured is not None:
+            structured = conform(result.structured, order.output_schema, order.limits, order.brief)
             structured = structured or result.structured
-        return self._result_of([_text_item(text)], structured, None)
+        return self._result_of([text_item(text.decode())], structured, None)
 
     def _preview(self) -> bytes:
         limits = self._order.limits
@@ -208,12 +205,12 @@ class _Reply:
             body = cut(self._data, self._order.limits, self._room)
             members: dict[str, Any] = dict(_MEMBERS.decode(body))
             text = _encode({**members, NOTE: self._note(len(body))})
-            return self._result_of([_text_item(text)], None, None)
+            return self._result_of([text_item(text.decode())], None, None)
         each = max(self._room // max(len(result.texts), 1), LEAST_PREVIEW)
         items = []
         for text_in in result.texts:
             long = len(result.texts) == 1 or len(text_in) > each
-            items.append(_text_item((self._clipped(text_in[:], more) if long else text_in).encode()))
+            items.append(text_item(self._clipped(text_in, more) if long else text_in))
         return self._result_of(items, None, self._note(sum(map(len, items))))
 
     def _note(self, preview_bytes: int) -> dict[str, Any]:
@@ -253,20 +250,4 @@ class _Reply:
             items.append(
                 cut(other, limits, len(other)) if result.long_texts and b'"text"' in other else other
             )
-        shown: dict[str, Any] = {"content": [Raw(item) for item in items]}
-        if structured is not None:
-            shown["structuredContent"] = Raw(structured)
-        if result.is_error:
-            shown["isError"] = True
-        meta: dict[str, Any] = {}
-        if result.meta is not None and result.meta[:1] == b"{":
-            meta = dict(_MEMBERS.decode(result.meta))
-        if note is not None:
-            meta[META_KEY] = note
-        if meta:
-            shown["_meta"] = meta
-        return _encode(shown)
-
-
-def _text_item(text: bytes) -> bytes:
-    return _encode({"type": "text", "text": text.decode()})
+        return in_place(result, items, structured, note)
