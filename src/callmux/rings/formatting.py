@@ -23,6 +23,7 @@ from callmux.rings import toon
 from callmux.rings.envelope import encode
 from callmux.rings.ring import Job
 from callmux.rings.route import Find, Route
+from callmux.rings.shield.shortening import TOOL
 from callmux.rings.stage import Outcome
 from callmux.traits import Traits
 
@@ -35,9 +36,6 @@ class _Item(msgspec.Struct):
 _ITEM = msgspec.json.Decoder(_Item)
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _DECODE = msgspec.json.Decoder().decode
-
-PAGES = "callmux_get_result"
-"""What gives pages of stored results."""
 
 Render = Callable[[Raw], str | None]
 
@@ -112,7 +110,7 @@ class Formatting:
 def _plain(result: Result, plan: Plan) -> Result:
     """The answer to several calls, or a page of a text, as plain content; any other answer as it is."""
     told = result.told
-    if len(result.raw) > toon.LARGEST or (told is None and plan.name != PAGES):
+    if len(result.raw) > toon.LARGEST or (told is None and plan.name != TOOL):
         return result
     from callmux.rings.plain import paged, plainly
 

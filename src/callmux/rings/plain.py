@@ -20,15 +20,13 @@ from callmux.rings.echo import say
 from callmux.rings.envelope import encode, success
 from callmux.rings.shield.beginning import beginnings
 from callmux.rings.shield.compact import clip_text, fitting
-from callmux.rings.shield.shortening import TOOL
+from callmux.rings.shield.shortening import META_KEY, TOOL
 from callmux.text import visible
 
 MARK = "=== ["
 """How headings begin, where no text has this in it."""
 OUTCOME = "callmux/outcome"
 """The `_meta` member that says to programs what the summary line says to models."""
-SHIELD = "callmux/shield"
-"""The `_meta` member with the whole note of a shortened answer."""
 LONGEST_NAME = 200
 """Characters of a name that are shown; callers may write what they like."""
 LEAST = 400
@@ -161,7 +159,7 @@ def plainly(answer: Result, told: Told, names: Sequence[str]) -> Result | None:
     shown_as = [_text("\n".join(lines)), *_under_headings(parts, mark)]
     meta: dict[str, Any] = {OUTCOME: _outcome(told.payload)}
     if note is not None:
-        meta[SHIELD] = note
+        meta[META_KEY] = note
     return Result(encode({"content": shown_as, "_meta": meta}), code=answer.code)
 
 
