@@ -78,12 +78,11 @@ def _all(conversation: Conversation | ChildConversation) -> list[Tool]:
 
 def _unlisted(conversation: Conversation | ChildConversation, listed: list[Tool]) -> Unlisted | None:
     """The servers' tools, where the listing names only callmux's own; None where it names all there is."""
-    if any(not tool["name"].startswith("callmux_") for tool in listed):
+    names = [tool["name"] for tool in listed]
+    if "callmux_search_tools" not in names or not all(name.startswith("callmux_") for name in names):
         return None
-    from callmux.cli.unlisted import SearchFailed, Unlisted, hides_servers
+    from callmux.cli.unlisted import SearchFailed, Unlisted
 
-    if not hides_servers(listed):
-        return None
     try:
         unlisted = Unlisted(conversation, listed)
     except SearchFailed as failed:

@@ -20,17 +20,10 @@ if TYPE_CHECKING:
 
 SEARCH = "callmux_search_tools"
 STATUS = "callmux_status"
-OWN = "callmux_"
 MOST = 50
 """Tools that one search gives."""
 
 Tool = dict[str, Any]
-
-
-def hides_servers(listed: Sequence[Tool]) -> bool:
-    """Whether a listing has tools of callmux alone, and one to find the others with."""
-    names = {tool["name"] for tool in listed}
-    return SEARCH in names and all(name.startswith(OWN) for name in names)
 
 
 class SearchFailed(Exception):
