@@ -87,5 +87,7 @@ def test_people_see_the_sums_and_where_the_rules_come_from() -> None:
     assert "  It may cut. (a page, 2026-06-01; not recorded)" in shown
 
 
-def test_a_client_of_which_nothing_is_known_says_so() -> None:
-    assert "not recorded" in lines(arrivals(EVERYTHING, "", []))[-1]
+def test_a_kind_of_clients_of_which_nothing_is_known_says_so_and_how_a_client_comes_to_be_one() -> None:
+    which, unknown = lines(arrivals(EVERYTHING, "", []))[-2:]
+    assert which.endswith('where the configuration has "persona": "open"')
+    assert "not recorded" in unknown

@@ -90,7 +90,10 @@ def lines(found: Portion) -> list[str]:
     said += [
         f"  {source.what} ({source.where}, {source.date}{'' if source.recorded else '; not recorded'})"
         for source in found.sources
-    ] or ["  not recorded: taken as a client that shows its model everything"]
+    ] or [
+        f'  A client counts as one of this kind where the configuration has "persona": "{found.client}"',
+        "  What such clients cut off is not recorded: nothing is taken off here",
+    ]
     return said
 
 

@@ -53,7 +53,7 @@ class Persona(NamedTuple):
         description: The same of a tool's description.
         schema: Characters of descriptions of one tool's parameters that reach it; where they are more, none
             does. All where None.
-        sources: Where all this comes from.
+        sources: Where all this comes from; empty for a row of which no one client is meant.
     """
 
     name: str
@@ -171,13 +171,11 @@ TABLE = (
         name="code",
         title="a client that runs code over tools",
         basic=True,
-        sources=(Citation("Named by the configuration; each such client differs", "nowhere", _SEEN),),
     ),
     Persona(
         name="searching",
         title="a client with a tool search of its own",
         searches=True,
-        sources=(Citation("Named by the configuration; each such client differs", "nowhere", _SEEN),),
     ),
 )
 """Every persona. A client that is in none is listed everything."""
