@@ -40,7 +40,7 @@ def test_what_reaches_a_model_is_counted_after_the_cuts_of_its_client(
         "callmux_call",
     ]
     assert codex["tokens"] > 0
-    assert doctor.run(["--client", "claude-code"], str(config)) == 0
+    assert doctor.run(["--client", "claude"], str(config)) == 0
     text = capsys.readouterr().out
     assert text.startswith("What reaches the model of Claude Code, at every turn:")
     assert f"together: about {claude['tokens']} tokens (estimated)" in text

@@ -17,12 +17,12 @@ import callmux
 from callmux import errors
 from callmux.cli.grammar.table import command
 from callmux.cli.parsing import read
-from callmux.clients.instructions import MODES, PERSONAS, PROFILES, instructions
+from callmux.clients.instructions import MODES, PROFILES, instructions
 from callmux.config.model import Config
 from callmux.metatools import mapping
 from callmux.metatools.meta_tool import META_TOOLS, definitions
 from callmux.rings.references import recognition
-from callmux.router.personas import persona_of
+from callmux.router.personas import AUTO, persona_of
 
 SOURCE = Path(callmux.__file__).parent
 PAGES = [(profile, mode) for profile in PROFILES for mode in MODES]
@@ -118,8 +118,7 @@ def test_every_topic_is_on_every_page(profile: str, mode: str) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_with_the_preset_a_page_names_only_what_its_client_is_listed(profile: str) -> None:
     page = instructions(profile, "lean")
-    wanted = PERSONAS.get(profile)
-    persona = persona_of(wanted, None) if wanted else None
+    persona = persona_of(AUTO, {"codex": "codex-mcp-client", "claude": "claude-code"}.get(profile))
     listed = {tool for tool in META_TOOLS if persona is None or persona.lists(tool, proxied=False)}
     assert {tool for tool in META_TOOLS if tool in page} == listed
     assert "index" in page

@@ -7,6 +7,8 @@ import re
 import pytest
 
 from callmux.cli.grammar import doctor
+from callmux.cli.grammar.client import KINDS
+from callmux.clients import editing
 from callmux.config import kinds
 from callmux.metatools.table import names
 from callmux.router.personas import AUTO, NONE, TABLE, Persona, named, persona_of
@@ -74,8 +76,18 @@ def test_the_key_takes_every_persona() -> None:
     assert schema["enum"] == [AUTO, NONE, *NAMES]
 
 
-def test_doctor_knows_every_persona() -> None:
-    assert doctor.NAMES == NAMES
+def test_doctor_knows_every_persona_and_what_other_commands_call_one() -> None:
+    assert tuple(name for name in doctor.NAMES if name in NAMES) == NAMES
+    others = {name for name in doctor.NAMES if name not in NAMES}
+    assert others == {persona.entered_as for persona in TABLE if persona.entered_as}
+    assert others <= set(KINDS)
+    assert named("claude") is named("claude-code")
+
+
+def test_a_client_is_called_by_one_name_in_every_command() -> None:
+    for kind in KINDS:
+        found = named(kind)
+        assert found is None or editing.title(kind) == found.title
 
 
 def test_whoever_runs_code_over_tools_is_listed_three() -> None:

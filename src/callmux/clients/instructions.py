@@ -14,8 +14,6 @@ from callmux.router.personas import Persona, named
 
 PROFILES = ("generic", "codex", "claude")
 MODES = ("standard", "meta-only", "lean")
-PERSONAS = {"codex": "codex", "claude": "claude-code"}
-"""What a client is listed with the preset `lean`, by profile; everything where one is not named."""
 
 _CALLS = """\
 - Independent calls: one `callmux_parallel`. Many calls of one tool: one `callmux_batch`. Afterwards \
@@ -105,7 +103,7 @@ def instructions(profile: str = "generic", mode: str = "standard") -> str:
         mode: One of `MODES`: whether servers' own tools are listed beside the meta-tools; in `lean` only what
             such a client is listed is named.
     """
-    persona = named(PERSONAS.get(profile, "")) if mode == "lean" else None
+    persona = named(profile) if mode == "lean" else None
     few = persona is not None and persona.basic
     parts = [
         _CALLS,

@@ -42,6 +42,7 @@ class Persona(NamedTuple):
     Attributes:
         name: What it is called in a configuration.
         title: What people call it.
+        entered_as: What `callmux client` and `callmux instructions` call it, where that is another name.
         clients: What it calls itself in `clientInfo`.
         declares: Experimental capabilities that only such a client declares, whatever it calls itself.
         basic: Whether it is listed those meta-tools only through which it reaches everything else.
@@ -58,6 +59,7 @@ class Persona(NamedTuple):
 
     name: str
     title: str
+    entered_as: str = ""
     clients: tuple[str, ...] = ()
     declares: tuple[str, ...] = ()
     basic: bool = False
@@ -92,6 +94,7 @@ TABLE = (
     Persona(
         name="claude-code",
         title="Claude Code",
+        entered_as="claude",
         clients=("claude-code",),
         sparing=True,
         searches=True,
@@ -182,6 +185,7 @@ TABLE = (
 
 _BY_NAME = {persona.name: persona for persona in TABLE}
 _BY_CLIENT = {client: persona for persona in TABLE for client in persona.clients}
+_BY_ENTRY = {persona.entered_as: persona for persona in TABLE if persona.entered_as}
 _BY_CAPABILITY = {name: persona for persona in TABLE for name in persona.declares}
 
 
@@ -203,5 +207,5 @@ def persona_of(wanted: str | None, client: str | None, capabilities: bytes = b"{
 
 
 def named(name: str) -> Persona | None:
-    """A persona by its name, or by what its clients call themselves."""
-    return _BY_NAME.get(name) or _BY_CLIENT.get(name)
+    """A persona by its name, by what its clients call themselves, or by what other commands call them."""
+    return _BY_NAME.get(name) or _BY_CLIENT.get(name) or _BY_ENTRY.get(name)

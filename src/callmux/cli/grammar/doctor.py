@@ -5,8 +5,9 @@ from __future__ import annotations
 from callmux.cli.grammar.shared import HEADER, JSON, TOKEN, TOKEN_FILE
 from callmux.cli.grammar.terms import Command, Example, Option
 
-NAMES = ("claude-code", "codex", "gemini", "code", "searching")
-"""The kinds of clients of which something is known (`callmux.router.personas`)."""
+NAMES = ("claude-code", "claude", "codex", "gemini", "code", "searching")
+"""The kinds of clients of which something is known (`callmux.router.personas`); `claude` is what
+`callmux client` calls the first."""
 
 COMMANDS = (
     Command(
