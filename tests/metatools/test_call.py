@@ -129,6 +129,14 @@ def test_a_miss_lists_what_there_is(bench: Bench) -> None:
     assert error["details"] == {"tool": "zzz", "totalAvailable": 3, "available": ["y", "z", "y"]}
 
 
+def test_a_tool_of_callmux_itself_is_no_miss(bench: Bench) -> None:
+    bench.serve(a=["y"])
+    bench.answers["callmux_parallel"] = ToolNotFound("call it directly", tool="callmux_parallel")
+    error = bench.run(CALL, {"tool": "callmux_parallel"})["structuredContent"]["error"]
+    assert error["message"] == "call it directly"
+    assert error["details"] == {"tool": "callmux_parallel"}
+
+
 def test_a_long_list_is_cut_and_points_to_the_search(bench: Bench) -> None:
     bench.serve(a=[f"t{n:02}" for n in range(40)])
     bench.answers["zzz"] = ToolNotFound("no zzz", tool="zzz")

@@ -247,6 +247,29 @@ async def test_a_name_that_leads_nowhere_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "checked"),
+    [
+        ("callmux_parallel", True),
+        ("callmux_call", True),
+        ("callmux_recipe_run", False),
+        ("callmux_status", False),
+    ],
+)
+async def test_a_tool_of_callmux_itself_is_refused_inside_of_another_with_what_to_do(
+    name: str, checked: bool
+) -> None:
+    house = House().all_up()
+    with pytest.raises(
+        ToolNotFound, match=f'"{name}" is a tool of callmux itself: call it directly'
+    ) as refused:
+        await house.door.prepare(ToolCall(spelling=name), house.around)
+    assert ("callmux_dry_run takes its arguments as they are" in refused.value.message) is checked
+    result = await house.door.call_safely(ToolCall(spelling=name), house.around)
+    error = json.loads(result.raw)["structuredContent"]["error"]
+    assert (error["message"], error["details"]) == (refused.value.message, {"tool": name})
+
+
+@pytest.mark.parametrize(
     ("outcome", "code"), [(CallmuxError("x"), "internal_error"), (KeyError("x"), "internal_error")]
 )
 async def test_a_child_of_a_fan_out_fails_as_a_result(

@@ -19,6 +19,7 @@ from callmux.metatools.children import size_of
 from callmux.metatools.definitions import OBJECT, OUTPUT_FORMAT, TEXT, TIMEOUT, closed, definition
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call
+from callmux.metatools.table import traits
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.converting import Required, alone
@@ -90,7 +91,7 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     if isinstance(result, Required):
         raise result.error
     result = alone(result)
-    if result.is_error:
+    if result.is_error and traits(call.spelling) is None:
         # The tool may have answered what it likes; only the catalogue knows whether its name leads nowhere.
         try:
             engine.seen_by(context).find(call.spelling, call.server)

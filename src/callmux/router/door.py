@@ -16,8 +16,9 @@ from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.context import CallContext
-from callmux.errors import CallmuxError, ToolResolutionFailed
+from callmux.errors import CallmuxError, ToolNotFound, ToolResolutionFailed
 from callmux.metatools.engine import Begun
+from callmux.metatools.table import traits
 from callmux.names import possible_prefixes
 from callmux.plan import Asked, ToolCall
 from callmux.protocol.shapes import Result
@@ -144,9 +145,7 @@ class Door:
         try:
             route = self._names.find(asked.spelling, asked.server)
         except CallmuxError as error:
-            if self._unknown is None:
-                raise
-            raise self._unknown(asked, context, error) from None
+            raise self._refusal(asked, context, error) from None
         now = self._clock.monotonic()
         call = self.made(
             asked, route, route.stages, route.seconds_for(asked.timeout_ms), context, nobody, now
@@ -154,6 +153,20 @@ class Door:
         if asked.extra:
             call.makes_task = "task" in asked.extra
         return call
+
+    def _refusal(self, asked: ToolCall, context: CallContext, error: CallmuxError) -> CallmuxError:
+        """The error about a name that leads nowhere; about one of callmux itself, what to do instead."""
+        own = traits(asked.spelling)
+        if own is not None and isinstance(error, ToolNotFound):
+            checked = (
+                "; callmux_dry_run takes its arguments as they are" if own.calls and not own.expands else ""
+            )
+            return ToolNotFound(
+                f'"{asked.spelling}" is a tool of callmux itself: call it directly, not inside of another'
+                + checked,
+                tool=asked.spelling,
+            )
+        return error if self._unknown is None else self._unknown(asked, context, error)
 
     async def call_safely(self, asked: ToolCall, context: CallContext) -> Result:
         """Makes a model's call, inside a meta-tool; a failure comes back as an error result."""
