@@ -17,7 +17,7 @@ DESCRIPTION = (
 _BODY = """\
 # Tools of MCP servers, from the shell
 
-1. Find: `callmux tools search issue` (`callmux tools list --quiet` names all).
+1. Find: `callmux tools search issue` (`callmux tools list` names all of them).
 2. Read what it takes: `callmux tools schema NAME`.
 3. Call, arguments as one JSON object:
    - one: `callmux call NAME '{"id": 5}'`
