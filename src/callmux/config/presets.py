@@ -73,14 +73,10 @@ def completed(document: Mapping[str, Any]) -> Mapping[str, Any]:
     if name is None:
         return document
     after = dict(document)
-    for key, value in PRESETS[name].items():
-        own = document.get(key)
-        if _gives_way(key, document) is not None:
-            continue
-        if key not in document:
-            after[key] = value
-        elif isinstance(value, Mapping) and isinstance(own, Mapping):
-            after[key] = {**value, **own}
+    for one in _defaults(PRESETS[name], document):
+        if one.holds:
+            key, _, part = one.key.partition(".")
+            after[key] = {**after.get(key, {}), part: one.value} if part else one.value
     return after
 
 
