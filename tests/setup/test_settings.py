@@ -8,22 +8,23 @@ from typing import Any
 import pytest
 
 from callmux.config.check import check_document
+from callmux.config.notation import write
 from callmux.setup.settings import ONE_APPROVAL, beginning, notes, written
 
 PLAIN = '{\n  "servers": {},\n  "cacheTtlSeconds": 0\n}\n'
 
 
 def test_a_new_configuration_with_a_preset_has_no_key_that_the_preset_sets() -> None:
-    text = beginning("/c.json", "c.schema.json", "lean")
-    assert json.loads(text) == {"$schema": "./c.schema.json", "preset": "lean", "servers": {}}
-    assert check_document(json.loads(text)).config.cache_ttl_seconds == 60
-    assert beginning("/c.yaml", None, "lean") == "preset: lean\nservers: {}\n"
+    document = beginning("c.schema.json", "lean")
+    assert list(document.items()) == [("$schema", "./c.schema.json"), ("preset", "lean"), ("servers", {})]
+    assert check_document(document).config.cache_ttl_seconds == 60
+    assert write("/c.yaml", beginning(None, "lean")) == "preset: lean\nservers: {}\n"
 
 
 @pytest.mark.parametrize("preset", [None, "none"])
 def test_without_one_it_is_the_usual_beginning(preset: str | None) -> None:
-    text = beginning("/c.json", None, preset)
-    assert json.loads(text) == {"servers": {}, "cacheTtlSeconds": 0, "maxConcurrency": 20}
+    document = beginning(None, preset)
+    assert list(document.items()) == [("servers", {}), ("cacheTtlSeconds", 0), ("maxConcurrency", 20)]
 
 
 def change(text: str, **chosen: Any) -> Any:

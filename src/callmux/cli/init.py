@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from callmux.cli.console import print_lines
 from callmux.cli.grammar.init import COMMANDS
 from callmux.cli.parsing import read
 from callmux.cli.saving import save_text
 from callmux.config.load import target_config
-from callmux.config.model import Config
 from callmux.config.notation import write
-from callmux.config.presets import KEY, lines
+from callmux.config.presets import lines
 from callmux.errors import CallmuxError, UsageError
+from callmux.setup.settings import beginning
 
 OFFER = 'Recommended for agents, for the least context: "preset": "lean" (callmux init --preset lean)'
 
@@ -58,18 +59,9 @@ def run(args: list[str], config_option: str | None) -> int:
     return 0
 
 
-def empty_document(path: Path, preset: str | None = None) -> dict[str, object]:
-    """What a new configuration file at `path` holds; no key that its preset sets."""
-    defaults = Config()
-    named: dict[str, object] = {"$schema": f"./{schema_file(path).name}"}
-    if preset is not None:
-        return {**named, KEY: preset, "servers": {}}
-    return {
-        **named,
-        "servers": {},
-        "cacheTtlSeconds": defaults.cache_ttl_seconds,
-        "maxConcurrency": defaults.max_concurrency,
-    }
+def empty_document(path: Path, preset: str | None = None) -> dict[str, Any]:
+    """What a new configuration file at `path` holds."""
+    return beginning(schema_file(path).name, preset)
 
 
 def schema_file(path: Path) -> Path:

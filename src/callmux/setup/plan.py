@@ -14,7 +14,7 @@ from typing import Any
 from callmux.clients import codex, editing
 from callmux.clients.entry import DEFAULT_NAME, ClientFileError, Entry, own_arguments
 from callmux.clients.json_files import without_servers
-from callmux.config.notation import parse, set_value
+from callmux.config.notation import parse, set_value, write
 from callmux.config.presets import preset_of
 from callmux.errors import CallmuxError
 from callmux.setup import settings
@@ -149,7 +149,9 @@ def make_plan(
     notes: list[str] = []
     schema_name = None if schema is None else os.path.basename(schema.path)
     is_new = config_text is None or not config_text.strip() or answers.fresh
-    text = settings.beginning(config_path, schema_name, answers.preset) if is_new else config_text or ""
+    text = config_text or ""
+    if is_new:
+        text = write(config_path, settings.beginning(schema_name, answers.preset))
     section, now = _section(config_path, text)
     taken: dict[str, Any] = dict(now)
     names: list[str] = []

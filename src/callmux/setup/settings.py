@@ -1,6 +1,6 @@
 """What setup writes beside servers: the preset, the cache, which tools are listed. Pure.
 
-Called by `callmux.setup.plan`.
+Called by `callmux.setup.plan`, and by `callmux.cli.init` for what a new configuration begins with.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from callmux.config.model import Config
-from callmux.config.notation import delete_value, parse, set_value, write
+from callmux.config.notation import delete_value, parse, set_value
 from callmux.config.presets import KEY, PRESETS, completed, lines
 
 ONE_APPROVAL = (
@@ -20,22 +20,23 @@ ONE_APPROVAL = (
 """What people should know before agents have the meta-tools alone."""
 
 
-def beginning(path: str, schema: str | None, preset: str | None) -> str:
-    """The text of an empty configuration; with a preset it has no key that this one sets.
+def beginning(schema: str | None, preset: str | None) -> dict[str, Any]:
+    """What an empty configuration holds; with a preset it has no key that this one sets.
 
     Args:
-        path: Its name, which says whether it is JSON or YAML.
         schema: The name of the schema beside it, where there is one.
-        preset: Its preset.
+        preset: Its preset, or `none`.
     """
-    defaults = Config()
     named = {} if schema is None else {"$schema": f"./{schema}"}
     if preset in PRESETS:
-        return write(path, {**named, KEY: preset, "servers": {}})
-    document: dict[str, Any] = {**named, "servers": {}}
-    document["cacheTtlSeconds"] = defaults.cache_ttl_seconds
-    document["maxConcurrency"] = defaults.max_concurrency
-    return write(path, document)
+        return {**named, KEY: preset, "servers": {}}
+    defaults = Config()
+    return {
+        **named,
+        "servers": {},
+        "cacheTtlSeconds": defaults.cache_ttl_seconds,
+        "maxConcurrency": defaults.max_concurrency,
+    }
 
 
 def written(
