@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from callmux.cli.server_processes import ask_about, of_entry, said, with_mode
-from callmux.clients.dependence import Compared
+from callmux.clients.dependence import UNCHANGED, Compared
 from callmux.config.servers import StdioServer
-from callmux.setup.processes import UNCHANGED, UNKNOWN, CwdChoice
+from callmux.setup.processes import UNKNOWN, CwdChoice
 
 MEMORY = {"command": "npx", "args": ["-y", "@modelcontextprotocol/server-memory"]}
 UNSURE = CwdChoice(None, UNKNOWN, guessed=True)

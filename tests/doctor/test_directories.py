@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from callmux.clients.dependence import Compared
+from callmux.clients.dependence import UNCHANGED, Compared
 from callmux.config.check import check_document
 from callmux.config.servers import StdioServer
-from callmux.doctor.directories import UNCHANGED, needless
+from callmux.doctor.directories import needless
 from callmux.protocol.shapes import Tool
 from callmux.upstream.inventory.offer import Offer
 from callmux.upstream.probe import Seen

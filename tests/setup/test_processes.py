@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from callmux.clients.dependence import Compared
+from callmux.clients.dependence import UNCHANGED, Compared
 from callmux.clients.entry import Entry
 from callmux.setup.processes import (
     ROOTS,
-    UNCHANGED,
     UNKNOWN,
     CwdChoice,
     can_be_stopped,

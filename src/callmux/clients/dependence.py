@@ -28,6 +28,8 @@ _SCRIPTS = re.compile(r"(?:python|pypy)[0-9.]*w?|node|nodejs|bun|deno|tsx|ts-nod
 _GOES_FIRST = re.compile(r"\s*cd\s+([^\s;&|]+)\s*(?:&&|;)")
 
 SAME = "what it lists and answers is the same in every directory"
+UNCHANGED = "it is the same in two empty directories, and it speaks of no files or projects"
+"""Of a server that is known by nothing but a try in two directories."""
 OTHERS: Mapping[str, tuple[str, str]] = {
     "@modelcontextprotocol/server-github": ("", ""),
     "@modelcontextprotocol/server-gitlab": ("", ""),

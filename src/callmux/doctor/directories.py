@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from callmux.clients.dependence import known_dependence
+from callmux.clients.dependence import UNCHANGED, known_dependence
 from callmux.config.model import Config
 from callmux.config.servers import HttpServer, StdioServer
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 Try: TypeAlias = Callable[[str, StdioServer], Awaitable["Compared"]]
 """Tries one server in two directories."""
-
-UNCHANGED = "it is the same in two empty directories, and it speaks of no files or projects"
 
 
 def open_directories(config: Config) -> list[str]:

@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from callmux.clients.dependence import Compared, Mode, keeps_nothing, known_dependence
+from callmux.clients.dependence import UNCHANGED, Compared, Mode, keeps_nothing, known_dependence
 from callmux.clients.entry import Entry
 
 IDLE_STOP_SECONDS = 600
 """How long a server that keeps nothing goes on unused, where somebody wants it stopped at all."""
 ROOTS = "it asks its client for MCP roots"
 UNKNOWN = "callmux does not know whether its directory matters"
-UNCHANGED = "the same in two empty directories, and it speaks of no files or projects"
 
 
 @dataclass(frozen=True, slots=True)
