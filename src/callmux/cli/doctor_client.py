@@ -12,7 +12,7 @@ from pathlib import Path
 
 from callmux.cli.console import print_json, print_lines
 from callmux.cli.parsing import Given
-from callmux.config.load import find_config, load_config, target_config
+from callmux.config.load import target_config
 from callmux.doctor.arriving import Portion, arrivals, lines
 from callmux.library.gateway import Gateway
 from callmux.router.personas import named
@@ -22,8 +22,6 @@ def run(given: Given, config_option: str | None) -> int:
     """Gives the exit code: 1 where the servers could not all be asked."""
     name = given.text("--client") or ""
     path = target_config(config_option, os.environ, Path.home())
-    find_config(config_option, os.environ, Path.home())
-    load_config(path, os.environ)
     found, state = asyncio.run(_asked(path, name))
     if given.on("--json"):
         print_json(found)
