@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from callmux.protocol.apps import EXTENSION
 from replay.counting import compact, definitions, tokens
 from replay.measuring import SERVER
 from replay.process import Process, text_of
@@ -21,6 +22,8 @@ ALL = "all seven"
 PLAIN = "plain"
 LEAN = "lean"
 """With the preset: our own tools, with the index of all others in their descriptions."""
+APPS = {"extensions": {EXTENSION: {"mimeTypes": ["text/html;profile=mcp-app"]}}}
+"""What a client declares that shows apps: it is listed also the tools that only their pages call."""
 MODES: dict[str, dict[str, Any]] = {
     "balanced": {},
     "aggressive": {"schemaCompression": {"mode": "aggressive"}},
@@ -127,4 +130,4 @@ def _started(
     }
     # Names keep their length, so that both products list the same ones.
     config.write_text(json.dumps({"servers": servers, "toolNameLimit": 0, **keys}), "utf-8")
-    return Process([*command, "--config", str(config)], folder)
+    return Process([*command, "--config", str(config)], folder, capabilities=APPS)

@@ -23,6 +23,7 @@ class Process:
         more: Further variables.
         cwd: Where it runs.
         client: What the client calls itself.
+        capabilities: What the client declares that it can do.
     """
 
     def __init__(
@@ -32,11 +33,16 @@ class Process:
         more: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         client: str = "agent",
+        capabilities: Mapping[str, Any] | None = None,
     ) -> None:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("CALLMUX_")}
         environment = kept | {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home)}
         self._command = command
-        self._client = client
+        self._greeting = {
+            "protocolVersion": "2025-06-18",
+            "capabilities": capabilities or {},
+            "clientInfo": {"name": client, "version": "1"},
+        }
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -50,9 +56,7 @@ class Process:
         self.instructions = ""
 
     def __enter__(self) -> Self:
-        about = {"name": self._client, "version": "1"}
-        params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": about}
-        greeting = self.request("initialize", params)
+        greeting = self.request("initialize", self._greeting)
         self.about, self.instructions = greeting["serverInfo"], greeting.get("instructions", "")
         self._write({"jsonrpc": "2.0", "method": "notifications/initialized"})
         return self
