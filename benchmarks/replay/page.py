@@ -28,7 +28,7 @@ READ = (DIRECT, TOGETHER, LEAN, LEAN_SEVERAL, OURS, WHOLE, META, NPM, NPM_META)
 
 def claims(figures: Figures) -> str:
     """The README's paragraph, its mark included."""
-    return _filled("claims.md", _values(figures))
+    return _filled("claims.md", _values(figures) | _other_values(figures))
 
 
 def page(figures: Figures) -> str:
@@ -50,8 +50,13 @@ def page(figures: Figures) -> str:
 
 def _others(figures: Figures) -> str:
     """The section of the four other tasks, and of a real model."""
+    return _filled("others.md", _other_values(figures)).rstrip("\n")
+
+
+def _other_values(figures: Figures) -> dict[str, str]:
+    """What the other tasks cost, and the six beside a client that asks at once for calls in order, too."""
     lean = {name: ways[LEAN] for name, ways in figures.tasks.items()}
-    return _filled("others.md", report.values(report.load(), report.load_ordered(), lean)).rstrip("\n")
+    return report.values(report.load(), report.load_ordered(), lean)
 
 
 def _filled(template: str, values: Mapping[str, object]) -> str:
