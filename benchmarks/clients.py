@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -57,22 +57,8 @@ class Model:
     def __init__(self) -> None:
         self.requests: list[tuple[float, set[str]]] = []
         self.came = asyncio.Event()
-        self.url = ""
 
-    @contextlib.asynccontextmanager
-    async def listening(self) -> AsyncIterator[Model]:
-        app = web.Application(client_max_size=1 << 26)
-        app.router.add_route("*", "/{path:.*}", self._refuse)
-        runner = web.AppRunner(app, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
-            yield self
-        finally:
-            await runner.cleanup()
-
-    async def _refuse(self, request: web.Request) -> web.Response:
+    async def refuse(self, request: web.Request) -> web.Response:
         said = await request.text()
         if request.method == "POST":
             self.requests.append((time.perf_counter(), set(TOOL.findall(said))))
@@ -88,6 +74,20 @@ class Model:
                     return when
             self.came.clear()
             await self.came.wait()
+
+
+@contextlib.asynccontextmanager
+async def listening(answer: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
+    """The address of what a client takes for the server of its model."""
+    app = web.Application(client_max_size=1 << 26)
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 def written(
@@ -118,26 +118,38 @@ def written(
     return ["mcp", "list"], {"GEMINI_CLI_TRUST_WORKSPACE": "true"}
 
 
+async def started(
+    client: str, words: list[str], home: Path, more: Mapping[str, str]
+) -> asyncio.subprocess.Process:
+    """Starts the client for a user with this home, in a process group of its own.
+
+    Args:
+        more: Further variables of its environment.
+    """
+    kept = {key: os.environ[key] for key in ("PATH", "PYTHONPATH") if key in os.environ}
+    return await asyncio.create_subprocess_exec(
+        str(program(client)),
+        *words,
+        env={**kept, "HOME": str(home), "TERM": "dumb", **more},
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
 async def measured(client: str, home: Path, servers: dict[str, Entry], count: int) -> float:
     """Seconds from the start of the client until it has the tools of `count` servers.
 
     Raises:
         RuntimeError: It ended without them.
     """
-    async with Model().listening() as model:
-        words, more = written(client, home, servers, model.url)
-        kept = {key: os.environ[key] for key in ("PATH", "PYTHONPATH") if key in os.environ}
+    model = Model()
+    async with listening(model.refuse) as url:
+        words, more = written(client, home, servers, url)
         began = time.perf_counter()
-        process = await asyncio.create_subprocess_exec(
-            str(program(client)),
-            *words,
-            env={**kept, "HOME": str(home), "TERM": "dumb", **more},
-            cwd=home,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        process = await started(client, words, home, more)
         seen = _connected(process, len(servers)) if client == "gemini" else model.offered(count)
         watch = asyncio.ensure_future(seen)
         end = asyncio.ensure_future(process.wait() if client == "gemini" else process.communicate())

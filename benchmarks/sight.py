@@ -17,15 +17,13 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from clients import program, written
+from clients import listening, program, started, written
 from numbered import WIDTH
 
 SERVER = Path(__file__).with_name("numbered.py")
@@ -51,22 +49,8 @@ class Model:
     def __init__(self) -> None:
         self.requests: list[str] = []
         self.asked = False
-        self.url = ""
 
-    @contextlib.asynccontextmanager
-    async def listening(self) -> AsyncIterator[Model]:
-        app = web.Application(client_max_size=1 << 26)
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        runner = web.AppRunner(app, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
-            yield self
-        finally:
-            await runner.cleanup()
-
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.Response:
         said = await request.text()
         if request.method != "POST" or (
             '"model"' not in said and "generateContent" not in request.path.replace("streamG", "g")
@@ -148,11 +132,12 @@ async def look(
     """The requests of one run of a client, what it said of itself to the server, and what it printed."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder)
-        async with Model().listening() as model:
+        model = Model()
+        async with listening(model.answer) as url:
             note = home / "note.json"
             sizes = ["--length", str(length), "--fillers", str(fillers)]
             entry = {"command": sys.executable, "args": [str(SERVER), *sizes, "--note", str(note)]}
-            words, variables = written(client, home, {"numbered": entry}, model.url)
+            words, variables = written(client, home, {"numbered": entry}, url)
             if client == "claude":
                 words += (
                     ["--dangerously-skip-permissions"] if os.getuid() else ["--allowedTools", "mcp__numbered"]
@@ -162,18 +147,8 @@ async def look(
                 settings = home / ".gemini" / "settings.json"
                 chosen = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
                 settings.write_text(json.dumps(json.loads(settings.read_text()) | chosen))
-                variables |= {"GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": model.url}
-            kept = {key: os.environ[key] for key in ("PATH", "PYTHONPATH") if key in os.environ}
-            process = await asyncio.create_subprocess_exec(
-                str(program(client)),
-                *words,
-                env={**kept, "HOME": str(home), "TERM": "dumb", **variables, **more},
-                cwd=home,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+                variables |= {"GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": url}
+            process = await started(client, words, home, {**variables, **more})
             said = b""
             try:
                 said, _ = await asyncio.wait_for(process.communicate(), LONGEST_SECONDS)
