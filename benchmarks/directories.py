@@ -28,13 +28,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, Self
+from typing import Any
 
-import orjson
 import psutil
-from listener import SERVER, Product
+from listener import SERVER, Figures, Product, held
+from stdio_client import ANSWER_SECONDS, StdioClient
 
-ANSWER_SECONDS = 120
 SETUP_SECONDS = 300
 NPM_CACHE = "npm_config_cache"
 THOUGHT = {"thought": "x", "thoughtNumber": 1, "totalThoughts": 1, "nextThoughtNeeded": False}
@@ -45,8 +44,7 @@ REAL = {
     "sequential-thinking": ("sequentialthinking", THOUGHT),
     "context7": ("resolve-library-id", {"query": "x", "libraryName": "x"}),
 }
-"""Servers from npm, and a call of each. The last one goes to the network, and may
-fail."""
+"""Servers from npm, and a call of each. The last one goes to the network, and may fail."""
 PACKAGES = {
     "filesystem": "@modelcontextprotocol/server-filesystem",
     "memory": "@modelcontextprotocol/server-memory",
@@ -54,85 +52,6 @@ PACKAGES = {
     "sequential-thinking": "@modelcontextprotocol/server-sequential-thinking",
     "context7": "@upstash/context7-mcp",
 }
-
-Figures = dict[str, float]
-
-
-class Agent:
-    """A client on stdio that declares roots, as coding agents do, and works in one directory.
-
-    Args:
-        command: What to start.
-        place: The directory.
-        env: The variables of the process.
-    """
-
-    def __init__(self, command: Sequence[str], place: Path, env: Mapping[str, str]) -> None:
-        self._command, self._place, self._env = command, place, env
-        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
-
-    async def __aenter__(self) -> Self:
-        quiet = asyncio.subprocess.DEVNULL
-        pipe = asyncio.subprocess.PIPE
-        self._child = await asyncio.create_subprocess_exec(
-            *self._command,
-            cwd=self._place,
-            env=dict(self._env),
-            stdin=pipe,
-            stdout=pipe,
-            stderr=quiet,
-            limit=2**24,
-        )
-        self.process = psutil.Process(self._child.pid)
-        self._reader = asyncio.create_task(self._read())
-        about = {"name": "bench", "version": "1"}
-        greeting = {"protocolVersion": "2025-06-18", "capabilities": {"roots": {}}, "clientInfo": about}
-        await self.request("initialize", greeting)
-        self._send({"method": "notifications/initialized"})
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._child.stdin is not None
-        self._child.stdin.close()
-        for end in (None, self._child.terminate, self._child.kill):
-            with contextlib.suppress(ProcessLookupError):
-                if end is not None:
-                    end()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(10):
-                    await self._child.wait()
-                    break
-        self._reader.cancel()
-
-    def _send(self, message: dict[str, Any]) -> None:
-        assert self._child.stdin is not None
-        self._child.stdin.write(orjson.dumps({"jsonrpc": "2.0", **message}) + b"\n")
-
-    async def _read(self) -> None:
-        assert self._child.stdout is not None
-        while line := await self._child.stdout.readline():
-            with contextlib.suppress(orjson.JSONDecodeError):
-                message = orjson.loads(line)
-                if message.get("method") == "roots/list":
-                    roots = [{"uri": self._place.as_uri(), "name": self._place.name}]
-                    self._send({"id": message["id"], "result": {"roots": roots}})
-                elif "method" not in message and (waiter := self._waiting.pop(message.get("id"), None)):
-                    waiter.set_result(message)
-        for waiter in self._waiting.values():
-            waiter.set_exception(RuntimeError(f"{' '.join(self._command)} ended"))
-
-    async def request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        """The whole answer, an error, too."""
-        id = len(self._waiting) + time.perf_counter_ns()
-        waiter = self._waiting[id] = asyncio.get_running_loop().create_future()
-        self._send({"id": id, "method": method, "params": params})
-        async with asyncio.timeout(ANSWER_SECONDS):
-            answer: dict[str, Any] = await waiter
-        return answer
-
-    async def tools(self) -> list[str]:
-        answer = await self.request("tools/list", {})
-        return [tool["name"] for tool in answer["result"]["tools"]]
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -185,18 +104,13 @@ def repositories(folder: Path, number: int) -> list[Path]:
     return found
 
 
-async def held(roots: list[psutil.Process], settle: float) -> Figures:
-    """What these processes and all below them hold, once they are quiet."""
-    await asyncio.sleep(settle)
-    family = {p.pid: p for root in roots for p in [root, *root.children(recursive=True)]}
-    return {"processes": len(family), "mb": sum(map(_proportional, family.values())) / 2**20}
-
-
-def _proportional(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_full_info().pss)
-    except (psutil.Error, AttributeError):
-        return 0
+async def agent(
+    stack: contextlib.AsyncExitStack, command: Sequence[str], place: Path, env: Mapping[str, str]
+) -> tuple[StdioClient, psutil.Process]:
+    """A client in a directory, which it declares as its root as coding agents do; and what it talks to."""
+    client = await stack.enter_async_context(StdioClient(command, env, place=place))
+    await client.greet()
+    return client, psutil.Process(client.process.pid)
 
 
 async def direct(
@@ -208,12 +122,13 @@ async def direct(
         for place in places:
             for name, entry in servers.items():
                 words = [entry["command"], *entry.get("args", ())]
-                agent = await stack.enter_async_context(Agent(words, place, env))
-                roots.append(agent.process)
-                await agent.tools()
+                client, process = await agent(stack, words, place, env)
+                roots.append(process)
+                await client.tools()
                 tool, arguments = calls[name]
-                await agent.request("tools/call", {"name": tool, "arguments": arguments})
-        return await held(roots, settle)
+                await client.request("tools/call", {"name": tool, "arguments": arguments})
+        await asyncio.sleep(settle)
+        return held(*roots)
 
 
 async def behind(
@@ -226,21 +141,19 @@ async def behind(
         roots = [listener]
         for place in places:
             words = [*product.command, "bridge", "--url", url, "--cwd", str(place)]
-            agent = await stack.enter_async_context(Agent(words, place, product.env))
-            roots.append(agent.process)
-            await _until_listed(agent, servers)
+            client, process = await agent(stack, words, place, product.env)
+            roots.append(process)
+            await _until_listed(client, servers)
             for name in servers:
                 tool, arguments = calls[name]
-                params = {"name": f"{name}__{tool}", "arguments": arguments}
-                answer = await agent.request("tools/call", params)
-                if "result" not in answer:
-                    raise RuntimeError(f"{name}: {answer}")
-        return await held(roots, settle)
+                await client.request("tools/call", {"name": f"{name}__{tool}", "arguments": arguments})
+        await asyncio.sleep(settle)
+        return held(*roots)
 
 
-async def _until_listed(agent: Agent, servers: dict[str, Any]) -> None:
+async def _until_listed(client: StdioClient, servers: dict[str, Any]) -> None:
     async with asyncio.timeout(ANSWER_SECONDS):
-        while {tool.partition("__")[0] for tool in await agent.tools()} < servers.keys():
+        while {tool.partition("__")[0] for tool in await client.tools()} < servers.keys():
             await asyncio.sleep(0.1)
 
 
@@ -316,9 +229,10 @@ async def first_listing(options: argparse.Namespace, folder: Path) -> dict[str, 
     missing = 0
     for _ in range(options.rounds):
         began = time.perf_counter()
-        async with Agent(command, place, environment(home)) as agent:
+        async with StdioClient(command, environment(home), place=place) as client:
+            await client.greet()
             greeted = time.perf_counter()
-            missing = max(missing, len(wanted - set(await agent.tools())))
+            missing = max(missing, len(wanted - set(await client.tools())))
             times.append(time.perf_counter() - began)
             after.append(time.perf_counter() - greeted)
     print(

@@ -26,7 +26,7 @@ from typing import Any
 import aiohttp
 import psutil
 from listener import Product
-from real_servers import bare, fifty, missing
+from real_servers import bare, fifty, missing, read_of
 
 HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 LOOK_SECONDS = 0.2
@@ -45,15 +45,6 @@ CAPABILITIES: list[dict[str, Any]] = [
     {"sampling": {}, "roots": {}, "experimental": {"bench": {}}},
     {"tasks": {"list": {}}},
 ]
-
-CALLS: dict[str, tuple[str, dict[str, Any]]] = {
-    "memory1": ("read_graph", {}),
-    "filesystem1": ("list_allowed_directories", {}),
-    "everything1": ("echo", {"message": "x"}),
-    "time1": ("get_current_time", {"timezone": "UTC"}),
-    "git1": ("git_status", {}),
-    **{f"bare{n}": ("get_item", {"id": 1}) for n in range(SERVERS)},
-}
 
 
 class Account:
@@ -134,9 +125,7 @@ class Agent:
 
     async def call(self) -> None:
         server = self.chance.choice([*self.servers])
-        tool, arguments = CALLS[server]
-        if server == "git1":
-            arguments = {"repo_path": self.servers[server]["args"][-1]}
+        tool, arguments = read_of(server, self.servers[server])
         self.account.calls += 1
         began = time.perf_counter()
         answer = await self.post("tools/call", {"name": f"{server}__{tool}", "arguments": arguments})

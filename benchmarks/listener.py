@@ -215,11 +215,13 @@ async def trees(product: Product | None, same_directory: bool, folder: Path) -> 
                 for server in servers:
                     call = {"name": f"{server}__get_item", "arguments": {"id": 1}}
                     await driver.request("tools/call", call)
-        family = {p.pid: p for root in roots for p in [root, *root.children(recursive=True)]}
-        return {
-            "processes": len(family),
-            "mb": sum(_proportional(p) for p in family.values()) / 2**20,
-        }
+        return held(*roots)
+
+
+def held(*roots: psutil.Process) -> Figures:
+    """What these processes and all below them are and hold together: a page that some share counts once."""
+    family = {p.pid: p for root in roots for p in [root, *root.children(recursive=True)]}
+    return {"processes": len(family), "mb": sum(map(_proportional, family.values())) / 2**20}
 
 
 def _proportional(process: psutil.Process) -> int:

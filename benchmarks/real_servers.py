@@ -9,12 +9,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 CACHE = Path(__file__).parent.parent / ".cache"
 BARE = Path(__file__).with_name("server.py")
 ZONES = ("Europe/Berlin", "Asia/Tokyo", "America/New_York", "UTC")
+
+
+READS: dict[str, tuple[str, dict[str, Any]]] = {
+    "memory": ("read_graph", {}),
+    "npx": ("read_graph", {}),
+    "filesystem": ("list_allowed_directories", {}),
+    "everything": ("echo", {"message": "x"}),
+    "time": ("get_current_time", {"timezone": "UTC"}),
+    "bare": ("get_item", {"id": 1}),
+}
 
 
 def missing() -> list[str]:
@@ -40,6 +51,12 @@ def bare(folder: Path, count: int) -> dict[str, Any]:
     """So many of the benchmarks' own server, which needs nothing fetched."""
     args = [[str(BARE), "--tools", str(10 + n)] for n in range(count)]
     return {f"bare{n}": {"command": sys.executable, "args": args[n]} for n in range(count)}
+
+
+def read_of(name: str, entry: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A call that changes nothing: the server's own tool, and its arguments."""
+    kind = name.rstrip("0123456789")
+    return ("git_status", {"repo_path": entry["args"][-1]}) if kind == "git" else READS[kind]
 
 
 def _node(name: str) -> Path:

@@ -25,22 +25,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from real_servers import bare, fifty, missing
-from stdio_client import StdioClient, tree
+import psutil
+from listener import Figures, held
+from real_servers import bare, fifty, missing, read_of
+from stdio_client import StdioClient
 
 START_SECONDS = 120.0
 SETTLE_SECONDS = 5.0
 NPX = "@modelcontextprotocol/server-memory@2026.8.31"
 
-CALLS: Mapping[str, tuple[str, dict[str, Any]]] = {
-    "memory1": ("read_graph", {}),
-    "filesystem1": ("list_allowed_directories", {}),
-    "everything1": ("echo", {"message": "x"}),
-    "time1": ("get_current_time", {"timezone": "UTC"}),
-    "git1": ("git_status", {}),
-    "npx": ("read_graph", {}),
-    "bare0": ("get_item", {"id": 1}),
-}
 KINDS = {
     "memory1": "Node (memory)",
     "filesystem1": "Node (filesystem)",
@@ -50,6 +43,7 @@ KINDS = {
     "npx": "npx, cold",
     "bare0": "bare",
 }
+"""The servers that are called, and what each is."""
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -66,14 +60,14 @@ def configuration(folder: Path, name: str, servers: Mapping[str, Any], **more: A
     return path
 
 
-async def at_rest(pid: int, seconds: float) -> tuple[int, float]:
-    """The processes that one has started and what all hold, once their number has not changed for a while."""
-    found, since = tree(pid), time.perf_counter()
+async def at_rest(top: psutil.Process, seconds: float) -> Figures:
+    """What a process and those below it hold, once their number has not changed for a while."""
+    found, since = held(top), time.perf_counter()
     began = since
     while (now := time.perf_counter()) - since < seconds and now - began < START_SECONDS:
         await asyncio.sleep(0.5)
-        before, found = found, await asyncio.to_thread(tree, pid)
-        if found[0] != before[0]:
+        before, found = found, await asyncio.to_thread(held, top)
+        if found["processes"] != before["processes"]:
             since = time.perf_counter()
     return found
 
@@ -90,9 +84,10 @@ async def started(command: list[str], env: Mapping[str, str], servers: int, afte
             if len(listed) >= servers or now > START_SECONDS:
                 break
             await asyncio.sleep(0.01)
-        processes, held = await at_rest(client.process.pid, after)
-        figures = {"first_ms": first * 1000, "start_ms": now * 1000, "processes": processes, "mb": held}
-        return {**figures, "servers": len(listed)}
+        rest = await at_rest(psutil.Process(client.process.pid), after)
+        # callmux itself is none of those that it has started.
+        counted = {"processes": rest["processes"] - 1, "mb": rest["mb"], "servers": len(listed)}
+        return {"first_ms": first * 1000, "start_ms": now * 1000, **counted}
 
 
 async def first_calls(
@@ -104,9 +99,7 @@ async def first_calls(
         await client.greet()
         await client.tools()
         for server in (one for one in KINDS if one in servers):
-            tool, arguments = CALLS[server]
-            if server == "git1":
-                arguments = {"repo_path": servers[server]["args"][-1]}
+            tool, arguments = read_of(server, servers[server])
             took = []
             for _ in range(2):
                 began = time.perf_counter()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import orjson
-import psutil
 
 ANSWER_SECONDS = 120
 
@@ -22,6 +21,7 @@ class StdioClient:
         command: What to start.
         env: Its whole environment.
         log: Takes its stderr; nobody reads it where absent.
+        place: Where it runs, and the root that the client declares; it declares none where absent.
 
     Attributes:
         began: When the process was started.
@@ -29,10 +29,17 @@ class StdioClient:
         changes: How many notices of changed lists have come.
     """
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        log: Path | None = None,
+        place: Path | None = None,
+    ) -> None:
         self._command = command
         self._env = env
         self._log = log
+        self._place = place
         self._count = 0
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self.began = 0.0
@@ -47,7 +54,13 @@ class StdioClient:
                 errors = stack.enter_context(self._log.open("ab"))
             self.began = time.perf_counter()
             self.process = await asyncio.create_subprocess_exec(
-                *self._command, env=dict(self._env), stdin=pipe, stdout=pipe, stderr=errors, limit=64 * 2**20
+                *self._command,
+                env=dict(self._env),
+                cwd=self._place,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=errors,
+                limit=64 * 2**20,
             )
         self._reading = asyncio.get_running_loop().create_task(self._read())
         return self
@@ -65,10 +78,11 @@ class StdioClient:
                     break
         await self._reading
 
-    async def greet(self, capabilities: Mapping[str, Any] | None = None) -> None:
+    async def greet(self) -> None:
         """The handshake."""
+        capabilities: dict[str, Any] = {} if self._place is None else {"roots": {}}
         about = {"name": "bench", "version": "1"}
-        given = {"protocolVersion": "2025-11-25", "capabilities": capabilities or {}, "clientInfo": about}
+        given = {"protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": about}
         await self.request("initialize", given)
         self.notify("notifications/initialized")
 
@@ -122,28 +136,23 @@ class StdioClient:
     async def _read(self) -> None:
         assert self.process.stdout is not None
         while line := await self.process.stdout.readline():
-            message = orjson.loads(line)
+            try:
+                message = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                # Some servers print what is no message.
+                continue
             if "method" not in message:
                 waiter = self._waiting.pop(message["id"], None)
                 if waiter is not None and not waiter.done():
                     waiter.set_result(line)
             elif "id" not in message:
                 self.changes += message["method"] == "notifications/tools/list_changed"
+            elif message["method"] == "roots/list" and self._place is not None:
+                roots = [{"uri": self._place.as_uri(), "name": self._place.name}]
+                self._send({"jsonrpc": "2.0", "id": message["id"], "result": {"roots": roots}})
             else:
                 refused = {"code": -32601, "message": "not here"}
                 self._send({"jsonrpc": "2.0", "id": message["id"], "error": refused})
         for waiter in self._waiting.values():
             if not waiter.done():
                 waiter.set_exception(RuntimeError("the process has ended"))
-
-
-def tree(pid: int) -> tuple[int, float]:
-    """How many processes a process has started, and what all of them hold together in MB: each page once."""
-    count, held = 0, 0.0
-    with contextlib.suppress(psutil.Error):
-        top = psutil.Process(pid)
-        for one in [top, *top.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                held += one.memory_full_info().pss / 2**20
-                count += one is not top
-    return count, held
