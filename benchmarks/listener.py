@@ -1,11 +1,11 @@
 """The listener and bridge rows of the budgets, many sessions on one listener, and what whole trees hold.
 
     python benchmarks/listener.py [--against "node .../callmux.js"] [--rounds 3] [--calls 2000]
-                                  [--sessions 1000] [--trees] [--json FILE]
+                                  [--sessions 1000] [--trees] [--agents 6] [--json FILE]
 
 Each product gets a listener of its own in front of the same server, in turns; medians over the rounds are
-compared. `--trees` counts the processes and the memory of 6 agents with 5 servers each, servers and wrappers
-such as `npx` included: direct, through each product, in six directories and with `cwdMode: global`.
+compared. `--trees` counts processes and memory of the agents with 5 servers each, servers and wrappers
+such as `npx` included: direct, through each product, in a directory each and with `cwdMode: global`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from driver import Driver
 from http_client import HttpClient
 
 SERVER = Path(__file__).with_name("server.py")
-AGENTS, SERVERS = 6, 5
+SERVERS = 5
 IN_FLIGHT = 16
 
 BUDGETS = {
@@ -191,13 +191,13 @@ def wrapped(n: int) -> dict[str, Any]:
     return {"command": "/bin/sh", "args": ["-c", f"{words}; exit $?"], "env": {"NUMBER": str(n)}}
 
 
-async def trees(product: Product | None, same_directory: bool, folder: Path) -> Figures:
-    """What 6 agents with 5 servers each hold, all processes of theirs together."""
+async def trees(product: Product | None, same_directory: bool, folder: Path, agents: int) -> Figures:
+    """What so many agents with 5 servers each hold, all processes of theirs together."""
     servers = {f"s{n}": wrapped(n) for n in range(SERVERS)}
     async with contextlib.AsyncExitStack() as stack:
         roots: list[psutil.Process] = []
         if product is None:
-            for _ in range(AGENTS):
+            for _ in range(agents):
                 for entry in servers.values():
                     driver = await stack.enter_async_context(Driver([entry["command"], *entry["args"]]))
                     roots.append(driver.process)
@@ -206,7 +206,7 @@ async def trees(product: Product | None, same_directory: bool, folder: Path) -> 
             config = product.config({name: {**entry, **more} for name, entry in servers.items()})
             url, process, _ = await stack.enter_async_context(product.listener(config))
             roots.append(process)
-            for n in range(AGENTS):
+            for n in range(agents):
                 place = folder / f"project{n}"
                 place.mkdir(exist_ok=True)
                 words = [*product.command, "bridge", "--url", url, "--cwd", str(place)]
@@ -284,15 +284,15 @@ async def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         print()
     if options.trees:
         shown["trees"] = {}
-        print(f"\n{AGENTS} agents, {SERVERS} servers{'processes':>24}{'MB':>10}")
+        print(f"\n{options.agents} agents, {SERVERS} servers{'processes':>24}{'MB':>10}")
         cases: list[tuple[str, Product | None, bool]] = [("direct", None, False)]
         for name, product in products.items():
             cases += [
-                (f"{name}, six directories", product, False),
+                (f"{name}, {options.agents} directories", product, False),
                 (f"{name}, cwdMode global", product, True),
             ]
         for title, which, same in cases:
-            figures = shown["trees"][title] = await trees(which, same, folder)
+            figures = shown["trees"][title] = await trees(which, same, folder, options.agents)
             print(f"{title:30}{figures['processes']:>15,.0f}{figures['mb']:>10,.0f}")
     return shown
 
@@ -307,6 +307,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--sessions", type=int, default=0, help="also so many sessions on one listener")
     parser.add_argument("--trees", action="store_true", help="also processes and memory of whole trees")
+    parser.add_argument("--agents", type=int, default=6, help="agents of the trees")
     parser.add_argument("--json", type=Path, help="where to write all figures")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="callmux-bench-") as folder:

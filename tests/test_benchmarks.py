@@ -47,15 +47,18 @@ def test_the_search_benchmark_reports_quality_and_speed(tmp_path: Path) -> None:
 
 def test_the_listener_benchmark_reports_every_figure(tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
-    options = ["--rounds", "1", "--calls", "8", "--sessions", "20", "--trees", "--json", str(out)]
+    options = ["--rounds", "1", "--calls", "8", "--sessions", "20", "--trees", "--agents", "2"]
+    options += ["--json", str(out)]
     subprocess.run([sys.executable, str(STDIO.with_name("listener.py")), *options], check=True, timeout=120)
     found = json.loads(out.read_text("utf-8"))
     for title in ("listener", "bridge and listener"):
         assert found[title]["callmux"].keys() == {"p50_us", "per_s", "mb", "start_ms"}
     assert found["sessions"]["callmux"]["errors"] == 0
-    assert list(found["trees"]) == ["direct", "callmux, six directories", "callmux, cwdMode global"]
-    for tree in found["trees"].values():
-        assert tree["processes"] > 0
+    assert list(found["trees"]) == ["direct", "callmux, 2 directories", "callmux, cwdMode global"]
+    # Two times five servers and their wrappers; through a listener fewer.
+    direct, apart, shared = (tree["processes"] for tree in found["trees"].values())
+    assert direct == 20
+    assert shared < apart
 
 
 def test_the_benchmark_of_guards_reports_every_figure(tmp_path: Path) -> None:
