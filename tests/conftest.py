@@ -1,4 +1,4 @@
-"""Fixtures that many tests share: the real MCP servers fetched by `scripts/interop`."""
+"""Fixtures that many tests share, among them the real MCP servers fetched by `scripts/interop`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,15 @@ def pytest_runtest_call() -> Generator[None, Any, Any]:
 def pytest_runtest_teardown() -> Generator[None, Any, Any]:
     with bounded(MOST_SECONDS):
         return (yield)
+
+
+@pytest.fixture
+def replay(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The modules of `benchmarks/replay` can be imported, and are gone afterwards."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "replay"]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +33,6 @@ def copy(tmp_path: Path) -> Path:
     for page in PAGES:
         shutil.copy(ROOT / page, tmp_path / page)
     return tmp_path
-
-
-@pytest.fixture
-def replay() -> Iterator[None]:
-    """The modules of the benchmark can be imported."""
-    sys.path.insert(0, str(SCRIPT.parent))
-    yield
-    sys.path.remove(str(SCRIPT.parent))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "replay"]:
-        del sys.modules[name]
 
 
 def test_the_pages_are_what_the_recorded_figures_give() -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,17 +18,8 @@ SERVERS = [
     ROOT / ".cache" / "servers",
 ]
 SECONDS = 240
+pytestmark = pytest.mark.usefixtures("replay")
 TOOL = {"name": "t", "description": "Does it", "inputSchema": {"type": "object"}, "annotations": {}}
-
-
-@pytest.fixture(autouse=True)
-def replay() -> Iterator[None]:
-    """The modules of the benchmark can be imported."""
-    sys.path.insert(0, str(SCRIPT.parent))
-    yield
-    sys.path.remove(str(SCRIPT.parent))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "replay"]:
-        del sys.modules[name]
 
 
 def task(perform: Any) -> Any:
