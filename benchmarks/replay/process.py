@@ -35,8 +35,6 @@ class Process:
         client: str = "agent",
         capabilities: Mapping[str, Any] | None = None,
     ) -> None:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("CALLMUX_")}
-        environment = kept | {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home)}
         self._command = command
         self._greeting = {
             "protocolVersion": "2025-06-18",
@@ -48,7 +46,7 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment | dict(more or {}),
+            env=environment(home) | dict(more or {}),
             cwd=cwd,
         )
         self._asked = 0
@@ -69,12 +67,7 @@ class Process:
             # Not every product ends when its client leaves.
             self._process.wait(1)
         except subprocess.TimeoutExpired:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(10)
+            end(self._process)
         self._process.stdout.close()
 
     def tools(self) -> list[dict[str, Any]]:
@@ -124,6 +117,22 @@ class Process:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(message).encode() + b"\n")
         self._process.stdin.flush()
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The variables of this machine, with this folder in place of the user's own, and without callmux's."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("CALLMUX_")}
+    return kept | dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"), str(home))
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process, by force where it does not end by itself."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
 
 
 def text_of(result: Mapping[str, Any]) -> str:

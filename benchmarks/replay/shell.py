@@ -7,7 +7,6 @@ The listener is one with the plain configuration: under `metaOnly`, which the pr
 
 from __future__ import annotations
 
-import os
 import shlex
 import socket
 import subprocess
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from replay.counting import Turn, compact
-from replay.process import SECONDS
+from replay.process import SECONDS, end, environment
 from replay.ways import Callmux, Step, request
 
 
@@ -38,8 +37,7 @@ class Shell:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._address = f"http://127.0.0.1:{free.getsockname()[1]}"
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("CALLMUX_")}
-        self._environment = kept | {name: str(home) for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")}
+        self._environment = environment(home)
         self._home = home
         port = self._address.rpartition(":")[2]
         self._listener = subprocess.Popen(
@@ -61,12 +59,7 @@ class Shell:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.terminate()
-        try:
-            self._listener.wait(10)
-        except subprocess.TimeoutExpired:
-            self._listener.kill()
-            self._listener.wait(10)
+        end(self._listener)
 
     def tools(self) -> list[dict[str, Any]]:
         """None: the shell itself is there anyway."""
