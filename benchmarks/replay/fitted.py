@@ -1,7 +1,7 @@
 """What each kind of client makes of callmux: its cuts and deferrals, simulated. Called by `replay.measuring`.
 
-The rules are those of `callmux.router.personas`. No real client runs here; that its model sees what these
-rules leave is what `benchmarks/sight.py` looks at.
+The rules are those of `callmux.router.personas`, applied by `callmux.doctor.arriving`. No real client runs
+here; that its model sees what these rules leave is what `benchmarks/sight.py` looks at.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from callmux.router.listing import ALWAYS_LOAD
+from callmux.doctor.arriving import descriptions, is_aside, reaching
 from callmux.router.personas import Persona
 from replay.counting import Turn, shown
 from replay.process import Process
 from replay.recording import Call
-from replay.ways import Callmux, Lean, Step, index_of, request, texts_in
+from replay.ways import Callmux, Lean, Step, index_of, request
 
 CODE = "code"
 """The persona of clients whose model orders its calls in code that it writes."""
@@ -39,7 +39,7 @@ class Reach:
 
     def texts(self) -> list[str]:
         """Every text in which an index can stand."""
-        return [self.instructions, *texts_in(list(self.tools))]
+        return [self.instructions, *descriptions(list(self.tools))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,32 +63,13 @@ def reach(persona: Persona, instructions: str, tools: Sequence[Mapping[str, Any]
     """What reaches the model of this client of what it is told and listed."""
     left, aside = [], {}
     for tool in tools:
-        cut = _cut(persona, tool)
-        if persona.defers and (tool.get("_meta") or {}).get(ALWAYS_LOAD) is not True:
+        cut = reaching(persona, tool)
+        if is_aside(persona, tool):
             aside[tool["name"]] = cut
             left.append({"name": tool["name"]})
         else:
             left.append(cut)
     return Reach(instructions[: persona.instructions], left, aside)
-
-
-def _cut(persona: Persona, tool: Mapping[str, Any]) -> dict[str, Any]:
-    schema = tool["inputSchema"]
-    if persona.schema is not None and sum(map(len, texts_in(schema))) > persona.schema:
-        schema = _bare(schema)
-    text = tool.get("description", "")[: persona.description]
-    return {"name": tool["name"], "description": text, "inputSchema": schema}
-
-
-def _bare(value: Any) -> Any:
-    """A schema without descriptions; a property may have that name."""
-    if isinstance(value, Mapping):
-        return {
-            key: _bare(inner)
-            for key, inner in value.items()
-            if not (key == "description" and isinstance(inner, str))
-        }
-    return [_bare(inner) for inner in value] if isinstance(value, list) else value
 
 
 class Fitted(Lean):
@@ -129,7 +110,7 @@ class Fitted(Lean):
         self._loaded.add(tool)
         found = self._left.aside[tool]
         self.turns.append(Turn([request("tool_search", {"query": tool})], [shown(found)]))
-        self._index |= index_of(texts_in(found))
+        self._index |= index_of(descriptions(found))
 
     def _name(self, call: Call) -> str:
         # The instructions say that the index begins there.

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from callmux.doctor.arriving import descriptions
 from replay.answers import answer_of, bare, page_of, unwrapped, value_of
 from replay.counting import Turn, compact
 from replay.process import Process, text_of
@@ -276,7 +277,7 @@ class Lean(MetaOnly):
         super().__init__(process, names, {})
         self._queries = queries
         self._several, self._in_order = several, in_order
-        self._index = index_of([process.instructions, *texts_in(self.tools)])
+        self._index = index_of([process.instructions, *descriptions(self.tools)])
 
     def _name(self, call: Call) -> str:
         name = self._names[call.server, call.tool]
@@ -317,19 +318,6 @@ class Lean(MetaOnly):
         requests = [request(tool, arguments) for tool, arguments in asked]
         self.turns.append(Turn(requests, [text_of(result) for result in results]))
         return [self._value(result, None) for result in results]
-
-
-def texts_in(value: Any) -> Iterator[str]:
-    """Every description in a definition."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if key == "description" and isinstance(inner, str):
-                yield inner
-            else:
-                yield from texts_in(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from texts_in(inner)
 
 
 def index_of(texts: Iterable[str]) -> dict[str, str]:

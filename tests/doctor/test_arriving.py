@@ -30,6 +30,12 @@ def test_what_a_client_does_not_show_its_model_costs_nothing() -> None:
     assert arrivals(EVERYTHING, "", [bare]).tokens == arrivals(EVERYTHING, "", [more]).tokens
 
 
+def test_a_tool_without_a_description_is_whole_wherever_the_client_cuts() -> None:
+    persona = Persona(name="c", title="C", description=20)
+    (one,) = arrivals(persona, "", [{"name": "a", "inputSchema": {"type": "object"}}]).tools
+    assert (one.state, one.arrived) == ("whole", one.sent)
+
+
 def test_texts_are_cut_where_the_client_cuts_them() -> None:
     persona = Persona(name="c", title="C", instructions=10, description=20)
     found = arrivals(persona, "i" * 30, [tool("a", "d" * 50), tool("b", "d" * 20)])

@@ -109,37 +109,44 @@ def _instructions(persona: Persona, text: str) -> Arrival:
 
 
 def _tool(persona: Persona, tool: Mapping[str, Any]) -> Arrival:
-    name, text = str(tool["name"]), str(tool.get("description", ""))
-    whole = _given(tool)
-    said = sum(len(found) for found in _descriptions(tool.get("inputSchema")))
-    bare = persona.schema is not None and said > persona.schema
-    meta = tool.get("_meta")
-    asks = isinstance(meta, Mapping) and meta.get(ALWAYS_LOAD) is True
-    if persona.defers and not asks:
+    name, whole = str(tool["name"]), _text(_given(tool))
+    if is_aside(persona, tool):
         return Arrival(name, "aside", len(whole), len(name), estimate(name))
-    kept = text if persona.description is None else text[: persona.description]
-    shown = {**tool, "description": kept} if kept != text else tool
-    if bare:
-        shown = {**shown, "inputSchema": _bare(tool["inputSchema"])}
-    seen = whole if shown is tool else _given(shown)
-    return Arrival(name, "whole" if shown is tool else "cut", len(whole), len(seen), estimate(seen))
+    seen = _text(reaching(persona, tool))
+    return Arrival(name, "whole" if seen == whole else "cut", len(whole), len(seen), estimate(seen))
 
 
-def _descriptions(schema: Any) -> Iterator[str]:
-    """Every description in a schema."""
+def is_aside(persona: Persona, tool: Mapping[str, Any]) -> bool:
+    """Whether the client puts a tool aside: its model sees the name alone until it searches."""
+    meta = tool.get("_meta")
+    return persona.defers and not (isinstance(meta, Mapping) and meta.get(ALWAYS_LOAD) is True)
+
+
+def reaching(persona: Persona, tool: Mapping[str, Any]) -> dict[str, Any]:
+    """What reaches the model of a tool that its client does not put aside."""
+    seen = _given(tool)
+    if "description" in seen:
+        seen["description"] = str(seen["description"])[: persona.description]
+    if persona.schema is not None and sum(map(len, descriptions(seen.get("inputSchema")))) > persona.schema:
+        seen["inputSchema"] = _bare(seen["inputSchema"])
+    return seen
+
+
+def descriptions(schema: Any) -> Iterator[str]:
+    """Every description in a schema, or in a whole definition."""
     if isinstance(schema, Mapping):
         for key, inner in schema.items():
             if key == "description" and isinstance(inner, str):
                 yield inner
             else:
-                yield from _descriptions(inner)
+                yield from descriptions(inner)
     elif isinstance(schema, list):
         for inner in schema:
-            yield from _descriptions(inner)
+            yield from descriptions(inner)
 
 
 def _bare(schema: Any) -> Any:
-    """A schema without descriptions."""
+    """A schema without descriptions; a property may have that name."""
     if isinstance(schema, Mapping):
         return {
             key: _bare(inner)
@@ -149,8 +156,12 @@ def _bare(schema: Any) -> Any:
     return [_bare(inner) for inner in schema] if isinstance(schema, list) else schema
 
 
-def _given(tool: Mapping[str, Any]) -> str:
-    return msgspec.json.encode({key: tool[key] for key in _SEEN if key in tool}).decode()
+def _given(tool: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tool[key] for key in _SEEN if key in tool}
+
+
+def _text(definition: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(definition).decode()
 
 
 def _amount(one: Arrival) -> str:
