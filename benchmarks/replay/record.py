@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from replay.process import Process, text_of
@@ -28,28 +29,33 @@ def record(task: str) -> Recording:
             key: stack.enter_context(Process(command, place.home, place.environment, place.project))
             for key, command in place.commands.items()
         }
-        found = {
-            key: {"about": f"{process.about['name']} {process.about['version']}", "tools": process.tools()}
-            for key, process in processes.items()
-        }
+        listed = listings_of(processes)
 
         def call(asked: Call) -> str:
             arguments = moved(asked.arguments, HOME, str(place.home))
-            result = moved(processes[asked.server].call(asked.tool, arguments), str(place.home), HOME)
-            recording.calls.append(
-                {
-                    "server": asked.server,
-                    "tool": asked.tool,
-                    "arguments": dict(asked.arguments),
-                    "result": result,
-                }
-            )
-            return text_of(result)
+            result = processes[asked.server].call(asked.tool, arguments)
+            return kept(recording, asked, moved(result, str(place.home), HOME))
 
         module.perform(Direct(call, []))
     recording.save()
-    SERVERS.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    SERVERS.write_text(listed, "utf-8")
     return recording
+
+
+def listings_of(processes: Mapping[str, Process]) -> str:
+    """What servers list, as it is kept beside the traces."""
+    found = {
+        key: {"about": f"{process.about['name']} {process.about['version']}", "tools": process.tools()}
+        for key, process in processes.items()
+    }
+    return json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+
+
+def kept(recording: Recording, asked: Call, result: dict[str, Any]) -> str:
+    """The text of a call's result, both of which go into the trace."""
+    said = {"server": asked.server, "tool": asked.tool, "arguments": dict(asked.arguments)}
+    recording.calls.append({**said, "result": result})
+    return text_of(result)
 
 
 def moved(value: Any, before: str, after: str) -> Any:

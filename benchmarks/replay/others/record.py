@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -19,8 +18,8 @@ from typing import Any
 
 from replay.others import OTHER_SERVERS, OTHERS, tickets
 from replay.others.browser import SHOP
-from replay.process import Process, text_of
-from replay.record import moved
+from replay.process import Process
+from replay.record import kept, listings_of, moved
 from replay.recording import HOME, Call, Recording
 from replay.tasks import two_calls
 from replay.ways import Direct
@@ -43,20 +42,14 @@ def record_others() -> dict[str, int]:
                 key: stack.enter_context(Process(command, place.home, None, place.home))
                 for key, command in commands(place.home).items()
             }
-            found = {
-                key: {
-                    "about": f"{process.about['name']} {process.about['version']}",
-                    "tools": process.tools(),
-                }
-                for key, process in processes.items()
-            }
+            listed = listings_of(processes)
             call = functools.partial(_called, processes, place.home, shop)
             if task is tickets:
                 tickets.file(call)
-            task.perform(Direct(functools.partial(_kept, recording, call), []))
+            task.perform(Direct(functools.partial(_recorded, recording, call), []))
         recording.save()
         counts[name] = len(recording.calls)
-        OTHER_SERVERS.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", "utf-8")
+        OTHER_SERVERS.write_text(listed, "utf-8")
     return counts
 
 
@@ -82,12 +75,9 @@ def _called(processes: dict[str, Process], home: Path, shop: str, asked: Call) -
     return told
 
 
-def _kept(recording: Recording, call: Callable[[Call], dict[str, Any]], asked: Call) -> str:
+def _recorded(recording: Recording, call: Callable[[Call], dict[str, Any]], asked: Call) -> str:
     """The text of a call that goes into the trace."""
-    result = call(asked)
-    said = {"server": asked.server, "tool": asked.tool, "arguments": dict(asked.arguments)}
-    recording.calls.append({**said, "result": result})
-    return text_of(result)
+    return kept(recording, asked, call(asked))
 
 
 class _Quiet(SimpleHTTPRequestHandler):
