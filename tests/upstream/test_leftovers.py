@@ -227,10 +227,56 @@ def test_what_a_user_runs_in_a_tmux_that_a_server_has_started_is_left_alone(
             leftovers._send(each, signal.SIGKILL)
 
 
+DAEMON_IN_IT = """
+import os, sys, time
+{named}
+variables = {{**os.environ, {variable!r}: {value!r}.format(os.getpid())}}
+read, write = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.dup2(write, 1)
+        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", {daemon!r}], variables)
+    os._exit(0)
+os.wait()
+print(os.read(read, 9).decode(), flush=True)
+time.sleep(300)
+"""
+"""What runs in it starts a daemon, which has no parent."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of processes are set by a Linux call")
+@pytest.mark.parametrize(
+    ("name", "variable", "value"),
+    [
+        ("tmux: server", "TMUX", "/tmp/tmux-1000/default,{},0"),
+        ("SCREEN", "STY", "{}.pts-0.host"),
+        # It says so, but it is none.
+        ("server", "TMUX", "/tmp/tmux-1000/default,{},0"),
+    ],
+)
+def test_a_daemon_that_was_started_in_it_is_left_alone_though_it_has_no_parent(
+    begin: Begin, instance: str, way: str, name: str, variable: str, value: str
+) -> None:
+    named = f"open('/proc/self/comm', 'w').write({name!r})"
+    script = DAEMON_IN_IT.format(named=named, variable=variable, value=value, daemon=SLEEPS)
+    child = begin(script.replace("print(1,", "print(os.getpid(),"))
+    with_mark = [each for each in leftovers._in_proc(instance) if each.process.pid != child.pid]
+    try:
+        (daemon,) = with_mark
+        assert (daemon.parent != child.pid, daemon.host) == (True, child.pid)
+        # `ps` prints the command line of what is a Python program here.
+        spared = name != "server" and way == "/proc"
+        assert (daemon.process in find(instance)) is not spared
+    finally:
+        for each in with_mark:
+            leftovers._send(each.process, signal.SIGKILL)
+
+
 def test_parents_that_go_round_in_a_circle_are_not_followed_for_ever() -> None:
     """The ids of processes are used again while they are looked at."""
-    first = leftovers._Seen(Marked(5, "a", "x.1"), 6, shared=False)
-    second = leftovers._Seen(Marked(6, "a", "x.1"), 5, shared=False)
+    first = leftovers._Seen(Marked(5, "a", "x.1"), 6, 0, shared=False)
+    second = leftovers._Seen(Marked(6, "a", "x.1"), 5, 0, shared=False)
     assert not leftovers._serves_user(first, {5: first, 6: second})
 
 

@@ -40,6 +40,7 @@ COMMAND_SECONDS = 8.0
 ABSENT = "no such container"
 PROC = "/proc/self/environ"
 """There where the system shows the variables of processes in files."""
+_HOST = re.compile(r"[\0 ](?:TMUX=[^\0 ]*,|STY=)(\d+)[,.]")
 _LINE = re.compile(r"\s*(\d+)\s+(\d+)\s+(\w{3}\s+\w{3}\s+\d+\s+[\d:]+\s+\d{4})\s+(.*)", re.DOTALL)
 
 
@@ -63,11 +64,13 @@ class _Seen(NamedTuple):
     Attributes:
         process: The process.
         parent: The process id of its parent.
+        host: That of the tmux or screen that it runs in, whatever its parent is; 0 for none.
         shared: Whether its program serves the whole user.
     """
 
     process: Marked
     parent: int
+    host: int
     shared: bool
 
 
@@ -102,9 +105,9 @@ def find(instance: str) -> list[Marked]:
 
 
 def _serves_user(each: _Seen, seen: dict[int, _Seen]) -> bool:
-    """Whether a process, or one with a mark that it descends from, serves the whole user."""
+    """Whether a process, or one with a mark that it descends from or runs in, serves the whole user."""
     for _ in seen:
-        if each.shared:
+        if each.shared or ((host := seen.get(each.host)) is not None and host.shared):
             return True
         if (parent := seen.get(each.parent)) is None:
             return False
@@ -239,33 +242,35 @@ def _noted(record: str) -> list[Container] | None:
 
 def _in_proc(instance: str) -> Iterable[_Seen]:
     for name in os.listdir("/proc"):
-        if name.isdigit():
-            born = _born(name)
+        if name.isdigit() and (born := _born(name)) is not None:
             # Whoever begins between these two looks is found by the next.
-            if born is not None and (mark := _mark_in_proc(name, instance)) and (stat := _stat(name)):
-                yield _Seen(Marked(int(name), born, mark), int(stat[1][1]), _is_shared(stat[0]))
+            variables = "\0" + _read(name, "environ")
+            _, found, rest = variables.partition(f"\0{MARK}={instance}.")
+            if found and (stat := _stat(name)) is not None:
+                process = Marked(int(name), born, f"{instance}.{rest.partition(chr(0))[0]}")
+                yield _Seen(process, int(stat[1][1]), _host(variables), _is_shared(stat[0]))
 
 
-def _mark_in_proc(pid: str, instance: str) -> str | None:
+def _read(pid: int | str, what: str) -> str:
+    """A file of a process in /proc; empty where the process is gone, or another user's."""
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            variables = b"\0" + file.read()
+        with open(f"/proc/{pid}/{what}", encoding="utf-8", errors="replace") as file:
+            return file.read()
     except OSError:
-        # It is gone, or another user's.
-        return None
-    _, found, rest = variables.partition(f"\0{MARK}={instance}.".encode())
-    return f"{instance}.{rest.partition(bytes(1))[0].decode(errors='replace')}" if found else None
+        return ""
 
 
 def _stat(pid: int | str) -> tuple[str, list[str]] | None:
     """The name of a process, and what /proc says of it behind that; None where it has ended."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            name, _, rest = file.read().partition("(")[2].rpartition(")")
-    except OSError:
-        return None
+    name, _, rest = _read(pid, "stat").partition("(")[2].rpartition(")")
     facts = rest.split()
     return None if not facts or facts[0] in "ZX" else (name, facts)
+
+
+def _host(variables: str) -> int:
+    """The process id of the tmux or screen in which a process with these variables runs; 0 for none."""
+    found = _HOST.search(variables)
+    return 0 if found is None else int(found[1])
 
 
 def _born(pid: int | str) -> str | None:
@@ -301,7 +306,8 @@ def _in_ps(instance: str) -> Iterable[_Seen]:
         if found and found not in f" {_ps('-ww', '-p', pid, '-o', 'command=')}":
             mark = f"{instance}.{rest.split(maxsplit=1)[0] if rest.strip() else ''}"
             born = " ".join(match[3].split())
-            yield _Seen(Marked(int(pid), born, mark), int(match[2]), _is_shared(text.split(maxsplit=1)[0]))
+            shared = _is_shared(text.split(maxsplit=1)[0])
+            yield _Seen(Marked(int(pid), born, mark), int(match[2]), _host(text), shared)
 
 
 def _ps(*words: str) -> str:
@@ -357,10 +363,8 @@ def _is_group(group: int) -> bool:
     """Whether a process group has anybody left in it."""
     try:
         os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)
     return True
 
 
