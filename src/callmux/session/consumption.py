@@ -18,7 +18,6 @@ from msgspec import Raw
 from callmux.context import ClientPort
 from callmux.session.session import Session
 from callmux.session.usage import Course
-from callmux.tokens import estimate
 from callmux.upstream.catalogue import Catalogue
 
 BYTES_A_TOKEN = 3.65
@@ -107,6 +106,8 @@ def _listed(listing: bytes) -> int:
 
 def _tokens(tool: Mapping[str, Raw]) -> int:
     """The tokens of what a model is given of a tool."""
+    from callmux.tokens import estimate
+
     return estimate(msgspec.json.encode({key: tool[key] for key in _SHOWN if key in tool}).decode())
 
 

@@ -14,7 +14,6 @@ from msgspec import UNSET, Raw, UnsetType
 
 from callmux.rings.shield.compact import Limits, clip_text, cut, fitting, is_over
 from callmux.rings.shield.conforming import NOTE, conform
-from callmux.rings.shield.excerpt import excerpt
 from callmux.rings.shield.reading import Reading, read
 from callmux.rings.shield.shape import DEFAULT_LIMIT, describe
 from callmux.rings.shield.shortening import LEAST_PREVIEW, TOOL, Shortening, ShortReply, in_place, text_item
@@ -83,7 +82,11 @@ def _shorten(raw: bytes, order: Shortening) -> ShortReply | None:
         return None
     if order.limits.reads_on:
         over = order.several or result.given > order.limits.result_bytes or _holds_long(result, order.limits)
-        return excerpt(result, order) if over else None
+        if not over:
+            return None
+        from callmux.rings.shield.excerpt import excerpt
+
+        return excerpt(result, order)
     if not _is_over(result, order.limits, order.several):
         return None
     data = result.data()
