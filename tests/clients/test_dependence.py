@@ -46,6 +46,7 @@ def test_every_server_of_the_list_is_known_with_and_without_a_runner() -> None:
         ("mcp-server-memory", "global"),
         ("docker run -i --rm -v /data:/data mcp/memory", "global"),
         ("docker run -i --rm -v ./data:/data mcp/memory", "session"),
+        ("sudo docker run -i --rm -v ./data:/data mcp/memory", "session"),
         ("docker run -i --rm -v ${PWD}:/data mcp/memory", "session"),
         ("docker run -i --rm mcp/filesystem /x", "session"),
         ("npx -y @modelcontextprotocol/server-filesystem /srv", "session"),

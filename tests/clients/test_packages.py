@@ -70,6 +70,10 @@ def test_a_package_of_pypi_is_spelled_with_dashes(line: str) -> None:
         "docker run -i --rm mcp/memory a",
         "docker run --rm -i -v data:/data -e TOKEN mcp/memory:latest a",
         "podman run -it --mount=type=bind,src=/a,dst=/b docker.io/mcp/memory@sha256:00ff a",
+        "docker run --rm -i --no-healthcheck --pull always mcp/memory a",
+        "docker --context far container run -i --rm -- mcp/memory a",
+        "sudo -n docker run -i --rm mcp/memory a",
+        "C:\\Docker\\docker.exe run -i --rm mcp/memory a",
     ],
 )
 def test_an_image_is_found_behind_the_flags_of_docker(line: str) -> None:
@@ -89,6 +93,7 @@ def test_an_image_is_found_behind_the_flags_of_docker(line: str) -> None:
         ("npx", Packaged("", ())),
         ("npx -p", Packaged("", ())),
         ("docker run -i", Packaged("", ())),
+        ("docker run --of-tomorrow mcp/memory a", Packaged("", ())),
         ("docker compose up", Packaged("docker", ("compose", "up"))),
         ("./srv a", Packaged("srv", ("a",))),
         ("cmd", Packaged("cmd", ())),

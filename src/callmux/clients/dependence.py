@@ -14,6 +14,7 @@ from typing import Literal
 
 from callmux.clients.packages import packaged, program_of
 from callmux.clients.registry import KNOWN
+from callmux.upstream.links.container import contained
 
 Mode = Literal["global", "session"]
 
@@ -130,7 +131,8 @@ def known_dependence(
         return Dependence("global", "the server itself runs elsewhere")
     if traits is None:
         return None
-    given = _relative_path([command, *args] if _is_container(command) else found.args, env or {})
+    in_container = contained(program_of(command), args) is not None
+    given = _relative_path([command, *args] if in_container else found.args, env or {})
     if given is not None:
         return Dependence("session", f"it is given {given}, which counts from the directory")
     return Dependence("global", SAME)
@@ -212,10 +214,6 @@ def _relative_path(words: Sequence[str], env: Mapping[str, str]) -> str | None:
         if _DIRECTORY_VARIABLE.search(value) or (_PATH_VARIABLE.search(name) and relative):
             return f"a path in {name}"
     return None
-
-
-def _is_container(command: str) -> bool:
-    return program_of(command) in ("docker", "podman", "nerdctl")
 
 
 def _is_image(path: str) -> bool:

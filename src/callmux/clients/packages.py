@@ -1,6 +1,7 @@
 """Which package a command runs: the name behind `npx`, `uvx`, `docker run` and the like. Pure.
 
-Called by `callmux.clients.dependence`, which knows some of these packages.
+Called by `callmux.clients.dependence`, which knows some of these packages. Which word behind `docker run` is
+the image is known to `callmux.upstream.links.container`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from callmux.upstream.links.container import contained
 
 _SHELLS = re.compile(r"cmd|env", re.IGNORECASE)
 _PYTHON = re.compile(r"(?:python|pypy)[0-9.]*w?")
@@ -41,8 +44,6 @@ _TAKING = frozenset(
     }
 )
 """Flags of these programs with a word of their own."""
-_CONTAINERS = frozenset({"docker", "podman", "nerdctl"})
-_CONTAINER_SWITCHES = re.compile(r"-[itdP]+|--(?:rm|interactive|tty|init|privileged|read-only|detach|quiet)")
 _MODULES = re.compile(r"[/\\]node_modules[/\\]((?:@[^/\\]+[/\\])?[^/\\]+)(?:[/\\]|$)")
 _SITE = re.compile(r"[/\\](?:site-packages|dist-packages)[/\\]([^/\\]+)")
 
@@ -69,8 +70,8 @@ def packaged(command: str, args: Sequence[str]) -> Packaged:
         return Packaged(inside, tuple(rest))
     if program in _RUNNERS and (behind := _behind_verb(program, rest)) is not None:
         return _fetched(behind)
-    if program in _CONTAINERS and rest[:1] == ["run"]:
-        return _image(rest[1:])
+    if (inside_of_it := contained(program, rest)) is not None:
+        return _image(inside_of_it)
     if _PYTHON.fullmatch(program) and "-m" in rest:
         after = rest.index("-m") + 1
         if all(word.startswith("-") for word in rest[:after]) and rest[after:]:
@@ -122,11 +123,8 @@ def _fetched(words: list[str]) -> Packaged:
     return Packaged(_plain(named or words[0]), tuple(after[1:] if after[:1] == ["--"] else after))
 
 
-def _image(words: list[str]) -> Packaged:
-    """What `docker run` runs: each flag that is not known for a switch has a word of its own."""
-    while words and words[0].startswith("-"):
-        alone = "=" in words[0] or _CONTAINER_SWITCHES.fullmatch(words[0])
-        words = words[1:] if alone else words[2:]
+def _image(words: Sequence[str]) -> Packaged:
+    """What `docker run` runs: the image and what that is given."""
     if not words:
         return Packaged("", ())
     name = re.sub(r"@sha256:.*$|:[^/:]*$", "", words[0]).lower()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callmux.upstream.links.container import LABEL, ContainerRun, container_run
+from callmux.upstream.links.container import LABEL, ContainerRun, contained, container_run
 
 MARK = "0123456789abcdef.7"
 NAME = "callmux-my-server-0123456789ab-7"
@@ -147,3 +147,27 @@ def test_a_name_has_only_letters_that_engines_take() -> None:
     found = run("docker run image", server='ü/"x"' + "y" * 90)
     assert found is not None
     assert found.name == "callmux-" + "-x-" + "y" * 37 + "-0123456789ab-7"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("docker run image", ("image",)),
+        (
+            "sudo -n docker --context far container run -i --pull always image --name x",
+            ("image", "--name", "x"),
+        ),
+        ("docker run -d image", ("image",)),
+        ("docker run -i -- image x", ("image", "x")),
+        ("docker run --of-tomorrow image", ()),
+        ("docker run -y image", ()),
+        ("docker run -i", ()),
+        ("docker compose up", None),
+        ("npx image", None),
+    ],
+)
+def test_the_image_is_known_where_every_word_before_it_is(
+    line: str, expected: tuple[str, ...] | None
+) -> None:
+    command, *args = line.split()
+    assert contained(command, args) == expected

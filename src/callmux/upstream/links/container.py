@@ -1,8 +1,9 @@
 """Commands that run a container (`docker run` and its like), and how to find and stop that container. Pure.
 
-Called by `callmux.upstream.links.child` before it starts one, and by `callmux.doctor.containers`. The daemon
-of an engine outlives its client: whoever kills that leaves the container. What the user wrote stays as it is;
-one option more stands behind `run`: a name, or a label where there is a name already, or may be.
+Called by `callmux.upstream.links.child` before it starts one, by `callmux.doctor.containers`, and by
+`callmux.clients.packages` for the image. The daemon of an engine outlives its client: whoever kills that
+leaves the container. What the user wrote stays as it is; one option more stands behind `run`: a name, or a
+label where there is a name already, or may be.
 """
 
 from __future__ import annotations
@@ -97,11 +98,13 @@ class _RunOptions(msgspec.Struct, frozen=True):
         named: Whether it has a name, or may have one.
         removes: Whether it has `--rm`; None where that is not sure.
         detached: Whether the command ends at once.
+        image: How many words stand before the image; None where that is not sure.
     """
 
     named: bool
     removes: bool | None
     detached: bool
+    image: int | None = None
 
 
 def container_run(command: str, args: Sequence[str], server: str, mark: str) -> ContainerRun | None:
@@ -113,13 +116,9 @@ def container_run(command: str, args: Sequence[str], server: str, mark: str) -> 
         mark: Something that no other container has.
     """
     words = (command, *args)
-    engine = _engine(words)
-    verb = None if engine is None else _verb(words, engine + 1)
-    if verb is None:
+    if (place := _place(words)) is None:
         return None
-    base, run = words[:verb], verb + (words[verb] == "container")
-    if words[run : run + 1] != ("run",):
-        return None
+    base, run = words[: place[0]], place[1]
     options = _options(words[run + 1 :])
     if options.detached:
         return None
@@ -139,8 +138,29 @@ def container_run(command: str, args: Sequence[str], server: str, mark: str) -> 
     )
 
 
+def contained(command: str, args: Sequence[str]) -> tuple[str, ...] | None:
+    """The image that a command runs in a container, and what that is given; empty where it is not sure which
+    word is the image. None where a command runs none."""
+    words = (command, *args)
+    if (place := _place(words)) is None:
+        return None
+    run = place[1]
+    image = _options(words[run + 1 :]).image
+    return () if image is None else words[run + 1 + image :]
+
+
 def _plain(server: str) -> str:
     return re.sub(r"[^a-zA-Z0-9_.-]+", "-", server)[:40]
+
+
+def _place(words: Sequence[str]) -> tuple[int, int] | None:
+    """Where an engine's command begins, and where the `run` in it stands; None where no container runs."""
+    engine = _engine(words)
+    verb = None if engine is None else _verb(words, engine + 1)
+    if verb is None:
+        return None
+    run = verb + (words[verb] == "container")
+    return (verb, run) if words[run : run + 1] == ("run",) else None
 
 
 def _engine(words: Sequence[str]) -> int | None:
@@ -177,7 +197,7 @@ def _options(words: Sequence[str]) -> _RunOptions:
         word = words[at]
         at += 1
         if not word.startswith("-") or word in ("-", "--"):
-            return _RunOptions(named, removes, detached)
+            return _RunOptions(named, removes, detached, at if word == "--" else at - 1)
         if not word.startswith("--"):
             flags, takes_next = _short(word[1:])
             if flags is None:
