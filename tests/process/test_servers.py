@@ -61,7 +61,9 @@ async def test_what_belongs_to_nobody_any_more_ends_as_soon_as_there_are_servers
 
 @real_loop()
 @pytest.mark.skipif(sys.platform == "win32", reason="records are kept on POSIX systems")
-async def test_nobody_waits_for_the_end_of_what_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nobody_waits_for_the_end_of_what_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A container engine may do so, and the process is to end all the same."""
     began, may_end = threading.Event(), threading.Event()
 

@@ -430,7 +430,9 @@ async def test_engines_that_hang_take_no_thread_of_the_loop(
         await asyncio.gather(*map(guardian.stop, belongings))
         await asyncio.gather(*map(guardian.clear_soon, belongings))
         assert await asyncio.to_thread(may_end.is_set) is False
-        assert caplog.text.count("could not stop the container box: its engine does not answer in 0.05 s") == 2
+        assert (
+            caplog.text.count("could not stop the container box: its engine does not answer in 0.05 s") == 2
+        )
         assert all(each.container is not None for each in belongings)
     finally:
         may_end.set()

@@ -294,7 +294,7 @@ class MainLine:
                 await connection.close()
                 connection = self._make()
                 offered = await self._read(connection)
-        except Exception as error:  # noqa: BLE001 - the root of the attempt; `explain` logs
+        except Exception as error:
             given_up = self._attempt is not asyncio.current_task()
             if not given_up:
                 facts = (error.lasting, error.sign_in) if isinstance(error, CallFailure) else (False, False)
