@@ -259,8 +259,7 @@ def test_a_daemon_that_was_started_in_it_is_left_alone_though_it_has_no_parent(
     begin: Begin, instance: str, way: str, name: str, variable: str, value: str
 ) -> None:
     named = f"open('/proc/self/comm', 'w').write({name!r})"
-    script = DAEMON_IN_IT.format(named=named, variable=variable, value=value, daemon=SLEEPS)
-    child = begin(script.replace("print(1,", "print(os.getpid(),"))
+    child = begin(DAEMON_IN_IT.format(named=named, variable=variable, value=value, daemon=SLEEPS))
     with_mark = [each for each in leftovers._in_proc(instance) if each.process.pid != child.pid]
     try:
         (daemon,) = with_mark
