@@ -1,4 +1,4 @@
-"""Fixtures that many tests share, among them the real MCP servers fetched by `scripts/interop`."""
+"""Fixtures that many tests share, such as the real MCP servers fetched by `scripts/interop`, and a Redis."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.longest import rank
+from tests.redis_server import RedisServer
 from tests.support import play, run
 from tests.waiting import bounded
 
@@ -132,6 +133,22 @@ def npm_tool() -> Callable[[str], list[str]]:
         return [nodes[0], str(script.resolve())]
 
     return command
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis for all tests of this process; each has a prefix of its own."""
+    server = RedisServer()
+    yield server.url
+    server.close()
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A Redis for one test, which may kill it."""
+    server = RedisServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

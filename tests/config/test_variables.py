@@ -6,7 +6,7 @@ import pytest
 
 from callmux.config.references import Reference
 from callmux.config.servers import HttpServer, StdioServer
-from callmux.config.variables import expand_server, note_references
+from callmux.config.variables import expand_server, expand_text, note_references
 from callmux.errors import SecretError
 
 ENV = {"HOME": "/home/al", "EMPTY": "", "TOKEN": "t$1"}
@@ -178,3 +178,14 @@ def test_a_variable_that_is_no_text_is_a_problem_of_its_server() -> None:
     problem = server.problem or ""
     assert "servers.a.args[0]" in problem
     assert "BAD" in problem
+
+
+def test_a_single_text_has_parts_and_names_what_is_wrong() -> None:
+    def read(file: str) -> str:
+        raise SecretError(f'could not read "{file}"')
+
+    assert expand_text("a ${HOME}", "state.url", ENV, read) == (("a /home/al",), [])
+    parts, problems = expand_text("x ${keyring:k} ${HOME}", "state.url", ENV, read)
+    assert (parts, problems) == (("x ", Reference("keyring", "k"), " /home/al"), [])
+    _, problems = expand_text("${NO} ${file:f}", "state.url", ENV, read)
+    assert [problem.split()[0] for problem in problems] == ["state.url", "state.url"]

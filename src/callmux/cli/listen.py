@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -41,12 +41,16 @@ from callmux.serving.assembly import assemble
 from callmux.serving.invitation import address_of, invited
 from callmux.serving.posture import check_posture
 from callmux.serving.reading import ConfigReader, Load
+from callmux.serving.sharing import shared_by
 from callmux.session import saved_sessions
 from callmux.session.saved_sessions import SavedSession, SavedSessions, session_key
 from callmux.tasks import TaskSet
 from callmux.transport.http.listener import Listener
 from callmux.transport.http.serve import HttpServer, bind
 from callmux.transport.http.web_session import STATELESS
+
+if TYPE_CHECKING:
+    from callmux.process.shared_state import SharedState
 
 log = logging.getLogger("callmux")
 
@@ -114,8 +118,9 @@ async def listen(
     config = load(sources := Sources())
     check_posture(config, options.host)
     https = Https(options.tls, config)
-    listening = _bound(options) if before is None else before.listening
     base_dir = path.parent if path else Path.cwd()
+    shared = await shared_by(config, base_dir, env)
+    listening = _bound(options) if before is None else before.listening
     host = Host(config, base_dir, env, show, single=False)
     guard = Guard(clock := Clock(), host.bus)
     observers = Observers(host.bus, base_dir, clock, sys.stderr.write, listens=True)
@@ -130,7 +135,7 @@ async def listen(
                 raise startup_failed(down)
         stopped, asked = stop_signals(), upgrade_signal()
         state = state_dir(env)
-        key = await _key(state) if before is None else before.key
+        key = await _key(state, shared) if before is None else before.key
         reading = ConfigReader(partial(_reread, load, options.host, guard), config, sources.document)
         listener, app, _ = assemble(
             host,
@@ -141,6 +146,7 @@ async def listen(
             clock,
             loopback=is_loopback(options.host),
             configured=https.configured,
+            shared=shared,
         )
         saved = await _inherited(state, options.port) if before is None else before.saved_sessions
         listener.table.bury(saved.ended, saved.floor)
@@ -198,9 +204,13 @@ async def listen(
         listening.close()
         await host.close()
         observers.close()
+        if shared is not None:
+            await shared.close()
 
 
-async def _key(state: Path) -> bytes:
+async def _key(state: Path, shared: SharedState | None) -> bytes:
+    if shared is not None:
+        return await shared.session_key()
     try:
         return await aside(lambda: session_key(state), STATE_SECONDS)
     except TimeoutError:

@@ -308,6 +308,7 @@ Compression: TypeAlias = Annotated[str, _one_of("off", "balanced", "aggressive")
 Preview: TypeAlias = Annotated[str, _one_of("sample", "beginning")]
 Tier: TypeAlias = Annotated[str, _one_of("read", "write", "destroy")]
 Effect: TypeAlias = Annotated[str, _one_of("allow", "deny")]
+OnUnavailable: TypeAlias = Annotated[str, _one_of("closed", "open")]
 OnMappingMissing: TypeAlias = Annotated[str, _one_of("continue", "fail")]
 AuthMode: TypeAlias = Annotated[str, _one_of("bearer", "oidc_jwt")]
 JsonType: TypeAlias = Annotated[str, _one_of("string", "number", "integer", "boolean", "object", "array")]

@@ -19,6 +19,7 @@ from callmux.config.results import CachePolicy, ResponseShield, SchemaCompressio
 from callmux.config.section import Items, Problem, Section
 from callmux.config.security import Auth, Authorization, Management, Tls
 from callmux.config.servers import HttpServer, Server, StdioServer
+from callmux.config.state import StateSection
 from callmux.config.traffic import AbuseControls, ReconnectPolicy
 from callmux.names import DEFAULT_LIMIT
 
@@ -102,6 +103,7 @@ class Config(Section, frozen=True, kw_only=True):
         dashboard: A page for people.
         event_store: A database of past calls.
         management: An HTTP interface to change servers.
+        state: Where several listeners keep what they share; each in its memory where absent.
         recipes: Named workflows.
     """
 
@@ -161,6 +163,7 @@ class Config(Section, frozen=True, kw_only=True):
     dashboard: Dashboard = Dashboard()
     event_store: EventStore = EventStore()
     management: Management = Management()
+    state: StateSection | None = None
     recipes: dict[str, Recipe] = field(default_factory=dict)
 
     @staticmethod

@@ -5,7 +5,8 @@
 front of `command`, `cwd` or `envFile` is the home directory. The first two are as files for MCP clients use
 them (`${env:VAR}` is the same); the third keeps a secret out of the configuration wherever it is needed. What
 has no value is the problem of that server alone. Values with references (`callmux.config.references`) are
-noted and stay as they are written. `note_references` is called by `callmux.cli.inline`.
+noted and stay as they are written. `note_references` is called by `callmux.cli.inline`, `expand_text` by
+`callmux.secrets.single`.
 """
 
 from __future__ import annotations
@@ -66,6 +67,24 @@ def expand_server(
     if filler.problems:
         return msgspec.structs.replace(server, problem="; ".join(filler.problems), filled=filled)
     return msgspec.structs.replace(changed, filled=filled, templates=templates)
+
+
+def expand_text(
+    text: str, path: str, env: Mapping[str, str], read_file: Callable[[str], str]
+) -> tuple[Template, list[str]]:
+    """A single value with its variables filled in: its parts, of which some may be references, and what is
+    wrong with it.
+
+    Args:
+        path: Where it stands in the file.
+        env: The variables there are.
+        read_file: As for `expand_server`.
+    """
+    filler = _Filler(env, read_file)
+    key, _, place = path.rpartition(".")
+    templates: dict[str, Template] = {}
+    filled = filler.fill_value(text, key, place, templates)
+    return templates.get(place, (filled,)), filler.problems
 
 
 def note_references(server: StdioServer | HttpServer, variables: Container[str]) -> StdioServer | HttpServer:

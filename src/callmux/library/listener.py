@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from callmux.clock import Clock
 from callmux.config.model import Config
@@ -31,10 +31,14 @@ from callmux.process.observers import Observers
 from callmux.serving.assembly import assemble
 from callmux.serving.posture import check_posture
 from callmux.serving.reading import ConfigReader
+from callmux.serving.sharing import shared_by
 from callmux.tasks import TaskSet
 from callmux.timestamps import iso
 from callmux.transport.http.listener import Listener as Sessions
 from callmux.transport.http.serve import HttpServer, bind
+
+if TYPE_CHECKING:
+    from callmux.process.shared_state import SharedState
 
 log = logging.getLogger("callmux")
 F = TypeVar("F", bound=Fact)
@@ -55,6 +59,7 @@ class _Parts:
     def __init__(self, host: Host, guard: Guard, observers: Observers, reader: ConfigReader) -> None:
         self.host, self.guard, self.observers, self.reader = host, guard, observers, reader
         self.sessions: Sessions | None = None
+        self.shared: SharedState | None = None
         self.server: HttpServer | None = None
 
 
@@ -149,12 +154,18 @@ class Listener:
             listening = bind(self.host, self.port)
         except OSError as error:
             raise NotRunning(f"cannot listen on {self.host}:{self.port}: {error.strerror or error}") from None
+        try:
+            shared = await shared_by(config, self._loader.base_dir, self._env)
+        except BaseException:
+            listening.close()
+            raise
         host = Host(config, self._loader.base_dir, self._env, self._show, single=False, clock=self._clock)
         guard = Guard(self._clock, host.bus)
         observers = Observers(host.bus, self._loader.base_dir, self._clock, log.info, listens=True)
         parts = self._parts = _Parts(
             host, guard, observers, ConfigReader(self._read, config, sources.document)
         )
+        parts.shared = shared
         try:
             observers.configure(config)
             self._subscribers.attach(host.bus)
@@ -170,9 +181,10 @@ class Listener:
                 guard,
                 observers,
                 parts.reader,
-                secrets.token_bytes(32),
+                secrets.token_bytes(32) if shared is None else await shared.session_key(),
                 self._clock,
                 loopback=is_loopback(self.host),
+                shared=shared,
             )
             before = self._kept_changes()
             self._kept_changes = lambda: trees.changes().overlay()
@@ -282,6 +294,8 @@ class Listener:
         with contextlib.suppress(asyncio.CancelledError):
             parts.host.strict_failure.cancel()
         await parts.host.close()
+        if parts.shared is not None:
+            await parts.shared.close()
         await asyncio.to_thread(parts.observers.close)
 
     def _running(self) -> _Parts:

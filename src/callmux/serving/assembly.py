@@ -6,7 +6,7 @@ Called by `callmux.cli.listen` and `callmux.library.listener`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from callmux.admin.pages import Pages
 from callmux.admin.probes import probe_routes
@@ -21,11 +21,15 @@ from callmux.observe.gauges import Gauges
 from callmux.process.host import Host
 from callmux.process.observers import Observers
 from callmux.serving.reading import ConfigReader
+from callmux.serving.sharing import share_sessions
 from callmux.serving.trees import Trees
 from callmux.transport.http.app import App
 from callmux.transport.http.intake import BodyLimits
 from callmux.transport.http.listener import Listener
 from callmux.transport.http.web_session import WebSession
+
+if TYPE_CHECKING:
+    from callmux.process.shared_state import SharedState
 
 
 def assemble(
@@ -38,6 +42,7 @@ def assemble(
     *,
     loopback: bool,
     configured: Callable[[Config], None] = lambda config: None,
+    shared: SharedState | None = None,
 ) -> tuple[Listener, App, Trees]:
     """The sessions, the application and the trees of pages of a listener. All of it follows reloads.
 
@@ -50,12 +55,15 @@ def assemble(
         clock: Time.
         loopback: Whether it listens on this machine only.
         configured: Told of each configuration that takes effect.
+        shared: What it shares with other listeners; None where it has everything for itself.
     """
     config = host.runtime.config
     listener = Listener(
         config, BodyLimits(config, host.addressed), host.dispatch, _Sessions(host), key, clock
     )
     listener.gate = guard.gate(config)
+    if shared is not None:
+        share_sessions(shared, listener, host, key, clock)
     used = host.dispatch.consumption
 
     def gauges() -> Gauges:

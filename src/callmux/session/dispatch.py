@@ -6,7 +6,7 @@ noticed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -114,6 +114,8 @@ class Dispatch:
 
     Attributes:
         consumption: What conversations have cost their models.
+        changed: Told of a session of which something else holds from now on, before its client hears of it;
+            None where nobody else needs to know.
     """
 
     def __init__(self, current: Current, parking: Callable[[], Parking[ModernRequest]]) -> None:
@@ -121,6 +123,7 @@ class Dispatch:
         self._parking = parking
         self._serving: Serving | None = None
         self._tasks = RemoteTasks()
+        self.changed: Callable[[Session], Awaitable[None]] | None = None
         self.consumption = Consumption(lambda: current.runtime.indexes.catalogue())
         self._methods: dict[str, Callable[[Session, Raw | None, CallContext], Coroutine[Any, Any, bytes]]] = {
             "tools/list": self._list_tools,
@@ -154,7 +157,12 @@ class Dispatch:
         session.facts.client_name = about.name if about is not None else None
         answer = await self._current.greet(session, session.version)
         session.facts.declared = declared(members(answer).get("capabilities", _EMPTY))
+        await self._has_changed(session)
         return answer
+
+    async def _has_changed(self, session: Session) -> None:
+        if self.changed is not None:
+            await self.changed(session)
 
     def call(self, session: Session, params: DirectCall | Raw | None, request: Request) -> None:
         current = self._current
@@ -330,6 +338,7 @@ class Dispatch:
             raise RpcError(jsonrpc.INVALID_PARAMS, f"level must be one of {', '.join(LEVELS)}")
         session.log_level = session.server_level = level
         await self._current.set_level(session)
+        await self._has_changed(session)
         return _EMPTY
 
     async def _subscribe(self, session: Session, params: Raw | None, *, on: bool) -> bytes:
@@ -343,6 +352,7 @@ class Dispatch:
             await subscriptions.add(session, uri, self._current.offers, given)
         else:
             await subscriptions.remove(session, uri, self._current.offers, given)
+        await self._has_changed(session)
         return _EMPTY
 
 

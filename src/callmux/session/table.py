@@ -44,6 +44,8 @@ class SessionTable(Generic[S]):
 
     Attributes:
         floor: Seconds since 1970: sessions that began earlier may have ended, and nobody knows which.
+        shared: Whether other listeners have these sessions, too: one that goes from here for want of room or
+            of requests is not over, and may come back.
     """
 
     def __init__(self, clock: Clock, key: bytes, end: Callable[[S], Awaitable[None]]) -> None:
@@ -53,6 +55,7 @@ class SessionTable(Generic[S]):
         self._seats: dict[str, S] = {}
         self._ended: dict[str, float] = {}
         self.floor = 0.0
+        self.shared = False
 
     def __len__(self) -> int:
         return len(self._seats)
@@ -84,6 +87,10 @@ class SessionTable(Generic[S]):
             return None
         return ticket if ticket.owner == owner_mark(owner, self._key) else None
 
+    def is_over(self, id: str) -> bool:
+        """Whether it is known here that this session was ended."""
+        return _mark(id) in self._ended
+
     @property
     def key(self) -> bytes:
         """What seals the ids."""
@@ -113,7 +120,7 @@ class SessionTable(Generic[S]):
                 return None
             gone = sorted(idle, key=lambda other: other.seen_at)[:too_many]
             for other in gone:
-                self._leave(other.id)
+                self._leave(other.id, over=not self.shared)
         self._seats[seat.id] = seat
         return gone
 
@@ -122,17 +129,21 @@ class SessionTable(Generic[S]):
         for seat in gone:
             await self._end(seat)
 
-    async def remove(self, id: str) -> bool:
-        """Ends a session; whether there was one."""
-        seat = self._leave(id)
+    async def remove(self, id: str, *, over: bool = True) -> bool:
+        """Ends a session; whether there was one.
+
+        Args:
+            over: Whether it goes on nowhere.
+        """
+        seat = self._leave(id, over=over)
         if seat is None:
             return False
         await self._end(seat)
         return True
 
-    def _leave(self, id: str) -> S | None:
+    def _leave(self, id: str, *, over: bool) -> S | None:
         seat = self._seats.pop(id, None)
-        if seat is not None:
+        if seat is not None and over:
             self._remember(_mark(id), self._clock.wall())
         return seat
 
@@ -148,7 +159,7 @@ class SessionTable(Generic[S]):
             return
         limit = self._clock.monotonic() - ttl_seconds
         for seat in [s for s in self._seats.values() if not s.active and s.seen_at < limit]:
-            await self.remove(seat.id)
+            await self.remove(seat.id, over=not self.shared)
 
 
 def _mark(id: str) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -38,6 +38,10 @@ from callmux.transport.http.intake import BodyLimits, is_elsewhere
 from callmux.transport.http.kept import KeptStreams
 from callmux.transport.http.seats import Seats
 from callmux.transport.http.web_session import STATELESS, STREAMABLE, WebSession
+
+if TYPE_CHECKING:
+    from callmux.stores.sessions import KeptSession
+    from callmux.transport.http.shared_sessions import SharedSessions
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +108,7 @@ class Listener:
         leaving: Connections end with the answer they carry: another process takes the next ones.
         refusing: No request begins any more; answers and notifications for those in flight are taken.
         saved_sessions: What sessions of the process before us left, by session id.
+        shared: What other listeners know of these sessions, and we of theirs; None where there are none.
         elsewhere: Takes a session's id and a message that is about nothing in flight here, where another
             process may still work for that session.
     """
@@ -125,6 +130,7 @@ class Listener:
         self.leaving = False
         self.refusing = False
         self.saved_sessions: dict[str, SavedSession] = {}
+        self.shared: SharedSessions | None = None
         self.elsewhere: Callable[[str, bytes], None] | None = None
         self._tasks = TaskSet("listener")
         self._kept = KeptStreams(clock.monotonic)
@@ -138,6 +144,8 @@ class Listener:
         self.limits = limits
         self._traces = config.open_telemetry.enabled
         self.forwarded = forwarded_for(config)
+        if self.shared is not None:
+            self.shared.idle_seconds = config.listener_session_inactivity_ttl_seconds
         self.shows_bodies = config.audit_log.enabled and config.audit_log.include_request_body
         self._forwarded = frozenset(name for s in config.servers.values() for name in forwarded_names(s))
 
@@ -218,6 +226,8 @@ class Listener:
             code = {"sse": None, STATELESS: INTERNAL_ERROR}.get(seat.kind, -32002)
             raise Refusal(503, message, code, headers={"Retry-After": "1"}, limit="listenerMaxSessions")
         self._sessions.begun(seat)
+        if self.shared is not None:
+            self.shared.add(seat)
         if gone:
             await self.table.end(gone)
 
@@ -239,6 +249,9 @@ class Listener:
             Refusal: There is no room.
         """
         ticket = self.table.recall(id, owner_of(exchange))
+        kept: KeptSession | None = None
+        if self.shared is not None:
+            ticket, kept = await self.shared.recall(id, owner_of(exchange), ticket)
         if ticket is None:
             return None
         profile = ticket.profile
@@ -250,10 +263,14 @@ class Listener:
         seat = self._made(id, STREAMABLE, exchange, profile)
         seat.session.revive(ticket.capabilities.encode(), ticket.version)
         await self._enter(seat)
-        if self.table.get(id) is seat and (saved := self.saved_sessions.pop(id, None)) is not None:
-            seat.session.facts.client_name = saved.client_name
-            seat.session.facts.waits = saved.waits
-            self._tasks.spawn(self._restore(seat, saved, Said(principal=exchange.principal)))
+        if self.table.get(id) is seat:
+            saved = self.saved_sessions.pop(id, None)
+            if self.shared is not None and kept is not None:
+                saved = self.shared.take_up(seat, kept)
+            if saved is not None:
+                seat.session.facts.client_name = saved.client_name
+                seat.session.facts.waits = saved.waits
+                self._tasks.spawn(self._restore(seat, saved, Said(principal=exchange.principal)))
         return self.find(id, exchange)
 
     async def _restore(self, seat: WebSession, saved: SavedSession, said: Said) -> None:
@@ -265,6 +282,8 @@ class Listener:
                     await work
             except RpcError as error:
                 log.warning("a session goes on without its %s: %s", method, error)
+        if self.shared is not None:
+            self.shared.taken_up(seat)
 
     def overheard(self, id: str, body: bytes) -> None:
         """Takes what a client sent to the process that follows us, and that is about something in flight
@@ -310,6 +329,12 @@ class Listener:
         """A tool as its server lists it, by the name of a direct call; None where there is none."""
         return self._sessions.definition(tool)
 
+    async def leave(self, seat: WebSession) -> None:
+        """Its client ends a session, wherever it goes on."""
+        if self.shared is not None:
+            await self.shared.ended(seat)
+        await self.table.remove(seat.id)
+
     async def sweep(self) -> None:
         """Ends sessions that have been idle for too long."""
         self._kept.expire()
@@ -323,6 +348,8 @@ class Listener:
             ttl = self._config.listener_session_inactivity_ttl_seconds
             await asyncio.sleep(min(max(ttl / 2, 1.0), 60.0))
             await self.sweep()
+            if self.shared is not None:
+                await self.shared.renew()
 
     async def drain(self, seconds: float) -> None:
         """Lets every request in flight finish, at most `seconds`; then ends every stream. The sessions are
@@ -335,6 +362,8 @@ class Listener:
         self.refusing = True
         if left := sum(not seat.session.quiet.is_set() for seat in self.table):
             log.warning("%d sessions have requests in flight that are given up after %g s", left, seconds)
+        if self.shared is not None:
+            await self.shared.close()
         for seat in self.table:
             seat.end()
         await self._tasks.cancel()
@@ -354,6 +383,8 @@ class Listener:
     async def _end(self, seat: WebSession) -> None:
         seat.end()
         self.seats.ended(seat)
+        if self.shared is not None:
+            self.shared.let_go(seat)
         await self._sessions.ended(seat)
 
 

@@ -234,7 +234,7 @@ def _check_method(exchange: Exchange) -> None:
 async def _delete(exchange: Exchange, listener: Listener) -> None:
     _check_method(exchange)
     seat = await _seat(exchange, listener, None)
-    await listener.table.remove(seat.id)
+    await listener.leave(seat)
     await exchange.answer(200)
 
 

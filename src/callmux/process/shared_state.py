@@ -1,0 +1,150 @@
+"""What several listeners share, in one Redis: the connection and the stores over it.
+
+Made by `callmux.cli.listen` and `callmux.library.listener` where the configuration has `state`, and imported
+only then. It lives as long as the process: another `state` takes effect with the next start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from callmux.aside import aside
+from callmux.config.redis_url import RedisAddress, read_redis_url
+from callmux.config.state import StateSection
+from callmux.config.veil import EVERYWHERE, Veil
+from callmux.errors import ConfigError, StoreUnavailable
+from callmux.secrets.single import looked_up
+from callmux.stores.redis_client import make_client
+from callmux.stores.redis_connection import RedisConnection
+from callmux.stores.redis_sessions import RedisSessions
+
+log = logging.getLogger(__name__)
+
+LOOK_UP_SECONDS = 60.0
+"""How long looking up the references of `state` may take: a keyring may ask a person."""
+SHORTEST_KEY = 16
+"""Characters of a key that nobody guesses."""
+KEY_BYTES = 32
+
+
+class SharedState:
+    """What this process shares.
+
+    Args:
+        config: The section that says where.
+        address: Where that is.
+        sentinel_password: What sentinels want to know, or empty.
+        secret: What all listeners know and Redis does not, or empty.
+        ca_file: The certificates that servers are checked by.
+
+    Attributes:
+        config: The section that says where.
+        connection: The Redis.
+        sessions: The sessions of all listeners.
+    """
+
+    def __init__(
+        self,
+        config: StateSection,
+        address: RedisAddress,
+        sentinel_password: str = "",
+        secret: str = "",
+        ca_file: str | None = None,
+    ) -> None:
+        self.config = config
+        self._secret = secret.encode()
+        client = make_client(address, config, ca_file=ca_file, sentinel_password=sentinel_password)
+        seconds, connect_seconds = config.timeout_ms / 1000, config.connect_timeout_ms / 1000
+        self.connection = RedisConnection(client, address.shown, config.key_prefix, seconds, connect_seconds)
+        self.sessions = RedisSessions(self.connection)
+
+    def __repr__(self) -> str:
+        return f"SharedState({self.connection!r})"
+
+    async def session_key(self) -> bytes:
+        """What seals the ids of sessions, the same for all listeners.
+
+        Raises:
+            StoreUnavailable: Redis has it, and cannot be reached.
+        """
+        if self._secret:
+            return self.derived("sessions")
+        key = self.connection.key("seal")
+        try:
+            await self.connection.run("SET", key, secrets.token_bytes(KEY_BYTES), "NX")
+            return bytes(await self.connection.run("GET", key))
+        except StoreUnavailable as error:
+            raise StoreUnavailable(
+                f"{error.message}. A listener with state.key can start all the same: give all of them the"
+                " same key, by a reference"
+            ) from None
+
+    def derived(self, purpose: str) -> bytes:
+        """A key for one purpose, made of the common secret."""
+        return hashlib.blake2b(self._secret, digest_size=KEY_BYTES, person=purpose.encode()[:16]).digest()
+
+    def facts(self) -> dict[str, Any]:
+        """What status shows of it."""
+        connection = self.connection
+        facts: dict[str, Any] = {"connected": connection.is_up, "address": connection.where}
+        if not connection.is_up:
+            facts["problem"] = connection.problem
+        return facts
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        await self.connection.close()
+
+
+async def open_shared_state(config: StateSection, base_dir: Path, env: Mapping[str, str]) -> SharedState:
+    """What `state` says, looked up and connected; where Redis does not answer, it is tried further.
+
+    Args:
+        base_dir: What relative paths start from.
+        env: The variables there are.
+
+    Raises:
+        ConfigError: A reference has no value, the URL is none, or the package is not installed.
+    """
+
+    def look_up() -> tuple[RedisAddress, str, str]:
+        url = looked_up(config.url, "state.url", base_dir, env)
+        try:
+            address = read_redis_url(url)
+        except ValueError as error:
+            raise ConfigError([f"state.url {error}"]) from None
+        found = [
+            "" if text is None else looked_up(text, path, base_dir, env)
+            for text, path in (
+                (config.password, "state.password"),
+                (config.sentinel_password, "state.sentinelPassword"),
+                (config.key, "state.key"),
+            )
+        ]
+        password, sentinels, secret = found
+        if config.key is not None and len(secret) < SHORTEST_KEY:
+            raise ConfigError([f"state.key must have at least {SHORTEST_KEY} characters"])
+        EVERYWHERE.learn(Veil([text for text in (address.password, *found) if text]))
+        address = msgspec.structs.replace(
+            address,
+            username=config.username or address.username,
+            password=password or address.password,
+        )
+        return address, sentinels, secret
+
+    try:
+        address, sentinels, secret = await aside(look_up, LOOK_UP_SECONDS)
+    except TimeoutError:
+        raise ConfigError(["state has references that were not looked up in time"]) from None
+    ca_file = None if config.ca_file is None else str(base_dir / config.ca_file)
+    shared = SharedState(config, address, sentinels, secret, ca_file)
+    if await shared.connection.open():
+        log.info("sharing sessions through Redis at %s", shared.connection.where)
+    return shared

@@ -1,0 +1,51 @@
+"""What a listener shares with others, where the configuration has `state`; nothing is imported otherwise.
+
+`shared_by` is called by `callmux.cli.listen` and `callmux.library.listener`, `share_sessions` by
+`callmux.serving.assembly`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from callmux.clock import Clock
+from callmux.config.model import Config
+from callmux.process.host import Host
+from callmux.transport.http.listener import Listener
+
+if TYPE_CHECKING:
+    from callmux.process.shared_state import SharedState
+
+
+async def shared_by(config: Config, base_dir: Path, env: Mapping[str, str]) -> SharedState | None:
+    """What a configuration says is shared; None where nothing is.
+
+    Args:
+        base_dir: What relative paths start from.
+        env: The variables there are.
+
+    Raises:
+        ConfigError: It cannot be used as it is.
+    """
+    if config.state is None:
+        return None
+    from callmux.process.shared_state import open_shared_state
+
+    return await open_shared_state(config.state, base_dir, env)
+
+
+def share_sessions(shared: SharedState, listener: Listener, host: Host, key: bytes, clock: Clock) -> None:
+    """Other listeners go on with these sessions, and this one with theirs.
+
+    Args:
+        key: Seals their ids.
+    """
+    from callmux.transport.http.shared_sessions import SharedSessions
+
+    sessions = SharedSessions(shared.sessions, key, clock.wall, host.subscriptions.of, listener.table)
+    listener.shared = sessions
+    listener.configure(host.runtime.config, listener.limits)
+    host.dispatch.changed = sessions.changed
+    shared.connection.when_returned(sessions.returned)

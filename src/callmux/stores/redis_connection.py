@@ -1,0 +1,208 @@
+"""The connection of a process to the Redis that several listeners share.
+
+Made by `callmux.process.shared_state`; used by all stores of `callmux.stores` whose names begin with
+`redis_`. Everything is bounded in time. Once Redis does not answer, nobody waits for it until it does: a task
+tries again and again, and tells when it is back. A mark in Redis shows whether what was kept there is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from callmux.errors import StoreUnavailable
+from callmux.stores.redis_client import CONNECTIONS, RedisClient, failures
+from callmux.tasks import TaskSet
+
+log = logging.getLogger(__name__)
+
+SCHEMA = "1"
+"""The version of everything that is kept: another version has other keys."""
+PAUSE_SECONDS = 2.0
+"""How often it is looked whether Redis is there while nobody asks it for anything."""
+FIRST_DELAY = 0.05
+LONGEST_DELAY = 2.0
+WORTHLESS = ("LOADING", "NOAUTH", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS")
+"""How answers begin that say that nothing can be done there now."""
+
+Word: TypeAlias = str | bytes | int | float
+
+
+class Script:
+    """A program that Redis runs as one step.
+
+    Args:
+        text: It, in Lua. All keys that it touches are given to it, and stand in one place of a cluster.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class RedisConnection:
+    """One Redis, as this process sees it.
+
+    Args:
+        client: Talks to it.
+        where: What messages call it: no credential.
+        prefix: How every key begins.
+        seconds: How long each request may take.
+        connect_seconds: How much longer a look whether it is there may take.
+
+    Attributes:
+        where: What messages call it.
+        is_up: Whether it has answered, and has not failed since.
+        problem: Why it cannot be used; empty while it can.
+        failures: Requests that failed.
+    """
+
+    def __init__(
+        self, client: RedisClient, where: str, prefix: str, seconds: float, connect_seconds: float
+    ) -> None:
+        self.where = where
+        self.is_up = False
+        self.problem = "not connected yet"
+        self.failures = 0
+        self._client = client
+        self._prefix = f"{prefix}{SCHEMA}:"
+        self._seconds = seconds
+        self._connect_seconds = connect_seconds
+        self._away, self._refused = failures()
+        self._turns = asyncio.Semaphore(CONNECTIONS)
+        self._doubt = asyncio.Event()
+        self._looked = asyncio.Event()
+        self._tasks = TaskSet("redis")
+        self._returned: list[Callable[[], None]] = []
+        self._mark = b""
+        self._told = False
+
+    def __repr__(self) -> str:
+        return f"RedisConnection({self.where!r}, {'up' if self.is_up else self.problem})"
+
+    async def open(self) -> bool:
+        """Begins to watch over it; says whether it is there."""
+        self._tasks.spawn(self._watch())
+        await self._looked.wait()
+        return self.is_up
+
+    async def close(self) -> None:
+        """Ends it."""
+        await self._tasks.cancel()
+        with contextlib.suppress(TimeoutError, *self._away, *self._refused):
+            async with asyncio.timeout(self._seconds):
+                await self._client.aclose()
+
+    def when_returned(self, told: Callable[[], None]) -> None:
+        """Has `told` called whenever it is back, or has lost what was kept there."""
+        self._returned.append(told)
+
+    def key(self, *parts: str) -> str:
+        """A key of ours. A part `{x}` says which keys stand in one place of a cluster."""
+        return self._prefix + ":".join(parts)
+
+    async def run(self, *command: Word) -> Any:
+        """What Redis answers to a command.
+
+        Raises:
+            StoreUnavailable: Nothing, in time, or it refuses the command.
+        """
+        if not self.is_up:
+            raise StoreUnavailable(f"Redis cannot be reached at {self.where}: try again in a moment")
+        return await self._asked(command, self._seconds)
+
+    async def evaluate(self, script: Script, keys: Sequence[str], *arguments: Word) -> Any:
+        """What a script gives, which Redis runs as one step.
+
+        Raises:
+            StoreUnavailable: As for `run`.
+        """
+        rest = (len(keys), *keys, *arguments)
+        try:
+            return await self.run("EVALSHA", script.digest, *rest)
+        except _Unknown:
+            return await self.run("EVAL", script.text, *rest)
+
+    async def _asked(self, command: Sequence[Word], seconds: float) -> Any:
+        try:
+            async with asyncio.timeout(seconds), self._turns:
+                return await self._client.execute_command(*command)
+        except self._away as error:
+            reason = f"no answer within {seconds:g} s" if isinstance(error, TimeoutError) else str(error)
+            raise self._failed(reason) from error
+        except self._refused as error:
+            reason = str(error)
+            if reason.startswith("NOSCRIPT") or type(error).__name__ == "NoScriptError":
+                raise _Unknown(reason) from None
+            if reason.startswith(WORTHLESS) or type(error).__name__ == "BusyLoadingError":
+                raise self._failed(reason) from error
+            self.failures += 1
+            raise StoreUnavailable(f"Redis at {self.where} refuses {command[0]!s}: {reason}") from error
+
+    def _failed(self, reason: str) -> StoreUnavailable:
+        self.failures += 1
+        self.is_up = False
+        self.problem = reason
+        self._doubt.set()
+        return StoreUnavailable(f"Redis cannot be reached at {self.where}: {reason}")
+
+    async def _watch(self) -> None:
+        """Looks again and again whether it is there, sooner where somebody doubts that."""
+        failed = 0
+        while True:
+            self._doubt.clear()
+            try:
+                lost = await self._is_emptied()
+            except StoreUnavailable:
+                failed += 1
+                if not self._told:
+                    self._told = True
+                    log.warning(
+                        "could not reach Redis at %s, this listener goes on by itself: %s",
+                        self.where,
+                        self.problem,
+                    )
+                self._looked.set()
+                await asyncio.sleep(min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failed, 10)))
+                continue
+            failed = 0
+            self._is_there(lost)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PAUSE_SECONDS):
+                    await self._doubt.wait()
+
+    async def _is_emptied(self) -> bool:
+        """Whether what was kept there is lost, such as by a restart without a file.
+
+        Raises:
+            StoreUnavailable: It is not there.
+        """
+        seconds, key = self._seconds + self._connect_seconds, self.key("mark")
+        found = await self._asked(("GET", key), seconds)
+        if found is None:
+            await self._asked(("SET", key, secrets.token_hex(16), "NX"), seconds)
+            found = await self._asked(("GET", key), seconds)
+        mark, known = bytes(found or b""), self._mark
+        self._mark = mark
+        return bool(known) and mark != known
+
+    def _is_there(self, lost: bool) -> None:
+        self.is_up, self.problem = True, ""
+        told, self._told = self._told, False
+        if told:
+            log.warning("reached Redis at %s again", self.where)
+        if lost:
+            log.warning("what was kept in Redis at %s is lost", self.where)
+        self._looked.set()
+        if told or lost:
+            for tell in self._returned:
+                tell()
+
+
+class _Unknown(StoreUnavailable):
+    """Redis does not know the script yet."""

@@ -1,0 +1,95 @@
+"""What several listeners share: where it is, which secrets open it, and what is known without Redis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux.config.state import StateSection
+from callmux.config.veil import EVERYWHERE
+from callmux.errors import ConfigError, StoreUnavailable
+from callmux.process.shared_state import open_shared_state
+from callmux.stores.sessions import KeptSession
+from tests.redis_server import RedisServer, own_prefix
+from tests.support import real_loop
+
+KEY = "a key that is long enough"
+
+
+@real_loop()
+async def test_listeners_with_one_prefix_have_one_seal_and_others_have_another(
+    redis_url: str, tmp_path: Path
+) -> None:
+    prefix = own_prefix()
+    keys = []
+    for one in (prefix, prefix, own_prefix()):
+        shared = await open_shared_state(StateSection(url=redis_url, key_prefix=one), tmp_path, {})
+        keys.append(await shared.session_key())
+        await shared.close()
+    assert keys[0] == keys[1] != keys[2]
+    assert len(keys[0]) == 32
+
+
+@real_loop()
+async def test_with_a_key_of_its_own_a_listener_starts_while_redis_is_away(tmp_path: Path) -> None:
+    keys = []
+    for secret in (KEY, KEY, KEY + "!"):
+        state = StateSection(url=f"unix://{tmp_path}/none", key="env:KEY")
+        shared = await open_shared_state(state, tmp_path, {"KEY": secret})
+        keys.append(await shared.session_key())
+        assert shared.facts()["connected"] is False
+        assert shared.facts()["problem"]
+        assert shared.derived("tokens") != shared.derived("sessions")
+        await shared.close()
+    assert keys[0] == keys[1] != keys[2]
+
+
+@real_loop()
+async def test_without_one_it_says_what_would_help(tmp_path: Path) -> None:
+    shared = await open_shared_state(StateSection(url=f"unix://{tmp_path}/none"), tmp_path, {})
+    with pytest.raises(StoreUnavailable, match=r"state\.key"):
+        await shared.session_key()
+    await shared.close()
+
+
+@real_loop()
+async def test_a_password_behind_a_reference_opens_it_and_is_hidden_everywhere(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = RedisServer("--requirepass", "hush-hush-hush-9")
+    try:
+        (tmp_path / "password").write_text("hush-hush-hush-9\n")
+        shared = await open_shared_state(StateSection(url=server.url, password="file:password"), tmp_path, {})
+        assert shared.facts() == {"connected": True, "address": str(server.socket)}
+        await shared.sessions.put("id", KeptSession(begun=1, version="v", capabilities="{}"), 60)
+        assert EVERYWHERE.hide("x hush-hush-hush-9 y") == "x [redacted] y"
+        assert "hush-hush" not in repr(shared)
+        await shared.close()
+        wrong = await open_shared_state(
+            StateSection(url=server.url, password="env:P"), tmp_path, {"P": "other-hush-9"}
+        )
+        assert not wrong.connection.is_up
+        assert "other-hush-9" not in caplog.text
+        await wrong.close()
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"url": "env:NOBODY"}, r"state\.url"),
+        ({"url": "env:ODD"}, r"state\.url must be redis://"),
+        ({"password": "env:NOBODY"}, r"state\.password"),
+        ({"sentinel_password": "env:NOBODY"}, r"state\.sentinelPassword"),
+        ({"key": "env:NOBODY"}, r"state\.key"),
+        ({"key": "env:SHORT"}, r"state\.key must have at least 16"),
+    ],
+)
+@real_loop()
+async def test_what_has_no_usable_value_is_named(more: dict[str, Any], problem: str, tmp_path: Path) -> None:
+    env = {"ODD": "http://a", "SHORT": "short"}
+    with pytest.raises(ConfigError, match=problem):
+        await open_shared_state(StateSection(**{"url": "redis://a", **more}), tmp_path, env)

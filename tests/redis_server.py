@@ -1,0 +1,109 @@
+"""A real `redis-server` for tests: one for all of them, on a socket, which tests can also stop and cut off.
+
+The package `redis-server` of Debian has it. Without it tests are skipped; with `CALLMUX_REQUIRE_REDIS=1`, as
+in CI, they fail.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from callmux.config.redis_url import read_redis_url
+from callmux.config.state import StateSection
+from callmux.stores.redis_client import make_client
+from callmux.stores.redis_connection import RedisConnection
+from tests.support import SECONDS
+
+_numbers = count(1)
+
+
+class RedisServer:
+    """A process, and the socket where it is.
+
+    Args:
+        words: What else stands on its command line.
+
+    Attributes:
+        socket: Where it is.
+    """
+
+    def __init__(self, *words: str) -> None:
+        program = shutil.which("redis-server", path=f"{os.environ.get('PATH', '')}:/usr/bin:/usr/local/bin")
+        if program is None:
+            if os.environ.get("CALLMUX_REQUIRE_REDIS") == "1":
+                pytest.fail("redis-server is missing: run scripts/interop, or apt-get install redis-server")
+            pytest.skip("redis-server is missing: apt-get install redis-server")
+        self.directory = Path(tempfile.mkdtemp(prefix="callmux-redis-"))
+        self.socket = self.directory / "s"
+        fixed = ["--unixsocket", str(self.socket), "--save", "", "--appendonly", "no"]
+        port = [] if "--port" in words else ["--port", "0"]
+        self._command = [program, *port, *fixed, "--dir", str(self.directory), *words]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def start(self) -> None:
+        """Starts it, with nothing in it."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        ends = time.monotonic() + SECONDS
+        while not self.socket.exists():
+            assert self._process.poll() is None, "redis-server ended at once"
+            assert time.monotonic() < ends, "redis-server does not start"
+            time.sleep(0.01)
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """As `kill -9`."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(SECONDS)
+            self.socket.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def own_prefix() -> str:
+    """The beginning of keys that no other test has."""
+    return f"test{os.getpid()}-{next(_numbers)}:"
+
+
+def connection(url: str, prefix: str | None = None, seconds: float = 2.0) -> RedisConnection:
+    """A connection that is not open yet."""
+    options = StateSection(url=url, timeout_ms=int(seconds * 1000))
+    address = read_redis_url(url)
+    client = make_client(address, options)
+    return RedisConnection(client, address.shown, prefix or own_prefix(), seconds, seconds)
+
+
+@asynccontextmanager
+async def connected(
+    url: str, prefix: str | None = None, seconds: float = 2.0
+) -> AsyncIterator[RedisConnection]:
+    """A connection, with a part of Redis for this test."""
+    made = connection(url, prefix, seconds)
+    assert await made.open(), made.problem
+    try:
+        yield made
+    finally:
+        await made.close()

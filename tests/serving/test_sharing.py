@@ -1,0 +1,113 @@
+"""Two listeners over one Redis, as programs start them: a session that one began goes on at the other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux import Listener
+from callmux.config.model import Config
+from callmux.errors import StoreUnavailable
+from callmux.serving.sharing import shared_by
+from tests.library.test_gateway import ENV, NOTES
+from tests.redis_server import RedisServer, own_prefix
+from tests.support import SECONDS, real_loop
+
+HEADERS = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+GREETING = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "tester", "version": "1"},
+    },
+}
+
+
+async def ask(
+    listener: Listener, message: Mapping[str, Any] | None, session: str = "", method: str = "POST"
+) -> tuple[int, str, bytes]:
+    """Status, session id and body."""
+
+    def fetch() -> tuple[int, str, bytes]:
+        headers = {**HEADERS, **({"mcp-session-id": session} if session else {})}
+        data = None if message is None else json.dumps(message).encode()
+        request = urllib.request.Request(listener.mcp_url, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+                return answer.status, answer.headers.get("mcp-session-id", ""), answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, "", error.read()
+
+    return await asyncio.to_thread(fetch)
+
+
+def call(id: int, method: str, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
+
+
+def config(url: str, prefix: str, **more: Any) -> dict[str, Any]:
+    return {"servers": {"notes": NOTES}, "state": {"url": url, "keyPrefix": prefix, **more}}
+
+
+@real_loop()
+async def test_a_session_goes_on_at_another_listener_and_ends_at_both(redis_url: str) -> None:
+    given = config(redis_url, own_prefix())
+    async with Listener(given, env=ENV) as first, Listener(given, env=ENV) as second:
+        status, id, _ = await ask(first, GREETING)
+        assert (status, bool(id)) == (200, True)
+        assert (await ask(first, call(2, "logging/setLevel", level="debug"), id))[0] == 200
+        status, _, body = await ask(second, call(3, "tools/call", name="notes__add", arguments={}), id)
+        assert (status, b'"id":3' in body) == (200, True), body
+        (shown,) = second.health()["runtime"]["sessions"]
+        assert shown["client"] == "tester"
+        assert (await ask(second, None, id, "DELETE"))[0] == 200
+        for listener in (second, first):
+            if listener is second:
+                assert (await ask(listener, call(4, "ping"), id))[0] == 404
+        async with Listener(given, env=ENV) as third:
+            assert (await ask(third, call(5, "ping"), id))[0] == 404
+
+
+@real_loop()
+async def test_a_session_outlives_redis_and_the_listener_that_began_it(own_redis: RedisServer) -> None:
+    given = config(own_redis.url, own_prefix(), key="env:KEY")
+    env = {**ENV, "KEY": "a key that is long enough"}
+    async with Listener(given, env=env) as first:
+        _, id, _ = await ask(first, GREETING)
+        own_redis.kill()
+        assert (await ask(first, call(2, "ping"), id))[0] == 200
+    async with Listener(given, env=env) as second:
+        assert (await ask(second, call(3, "ping"), id))[0] == 200
+        own_redis.start()
+
+
+@real_loop()
+async def test_without_state_nothing_is_imported() -> None:
+    assert await shared_by(Config(), Path(), {}) is None
+    code = (
+        "import sys; import callmux.cli.listen, callmux.serving.assembly; "
+        "print([m for m in sys.modules if 'redis' in m and 'config' not in m])"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    told, _ = await process.communicate()
+    assert told.strip() == b"[]"
+
+
+@real_loop()
+async def test_a_listener_that_needs_redis_to_start_says_so(tmp_path: Path) -> None:
+    listener = Listener(config(f"unix://{tmp_path}/none", "x:"), env=ENV)
+    with pytest.raises(StoreUnavailable, match=r"state\.key"):
+        await listener.start()
+    assert listener.health()["state"] == "stopped"

@@ -1,0 +1,134 @@
+"""A connection to a Redis that goes and comes: nothing hangs, nobody asks in vain, and its return is told."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+
+from callmux.errors import StoreUnavailable
+from callmux.stores.redis_connection import RedisConnection, Script
+from tests.redis_server import RedisServer, connected, connection
+from tests.support import real_loop, until
+
+ADD = Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+
+
+@real_loop()
+async def test_commands_and_scripts_are_answered_under_keys_of_our_own(redis_url: str) -> None:
+    async with connected(redis_url) as redis, connected(redis_url) as other:
+        assert await redis.run("SET", redis.key("a", "b"), b"\0x") is True
+        assert await redis.run("GET", redis.key("a", "b")) == b"\0x"
+        assert await other.run("GET", other.key("a", "b")) is None
+        assert ":1:" in redis.key("a")
+        assert await redis.evaluate(ADD, [redis.key("n")], 2) == 2
+        assert await redis.evaluate(ADD, [redis.key("n")], 3) == 5
+
+
+@real_loop()
+async def test_a_script_that_redis_has_forgotten_is_sent_again(redis_url: str) -> None:
+    async with connected(redis_url) as redis:
+        await redis.evaluate(ADD, [redis.key("n")], 1)
+        await redis.run("SCRIPT FLUSH")
+        assert await redis.evaluate(ADD, [redis.key("n")], 1) == 2
+
+
+@real_loop()
+async def test_a_command_that_is_refused_fails_alone(redis_url: str) -> None:
+    async with connected(redis_url) as redis:
+        await redis.run("SET", redis.key("text"), "x")
+        with pytest.raises(StoreUnavailable, match="refuses INCR"):
+            await redis.run("INCR", redis.key("text"))
+        assert redis.is_up
+        assert await redis.run("GET", redis.key("text")) == b"x"
+
+
+@real_loop()
+async def test_where_nobody_is_there_it_is_said_once_and_nobody_waits(
+    tmp_path: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    redis = connection(f"unix://{tmp_path}/none")
+    try:
+        assert not await redis.open()
+        for _ in range(5):
+            with pytest.raises(StoreUnavailable, match=r"/none: try again"):
+                await redis.run("GET", "x")
+        assert caplog.text.count("could not reach Redis") == 1
+    finally:
+        await redis.close()
+
+
+@real_loop()
+async def test_it_comes_back_by_itself_and_what_was_lost_is_told(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[bool] = []
+    async with connected(own_redis.url) as redis:
+        redis.when_returned(lambda: told.append(redis.is_up))
+        await redis.run("SET", redis.key("a"), "x")
+        own_redis.kill()
+        with pytest.raises(StoreUnavailable):
+            await redis.run("GET", redis.key("a"))
+        await until(lambda: "could not reach Redis" in caplog.text, "that it is away")
+        own_redis.start()
+        await until(lambda: told, "its return")
+        assert told == [True]
+        assert redis.problem == ""
+        assert await redis.run("GET", redis.key("a")) is None
+        assert "is lost" in caplog.text
+
+
+@real_loop()
+async def test_one_that_is_stopped_costs_each_caller_a_bounded_time_and_goes_on(
+    own_redis: RedisServer,
+) -> None:
+    async with connected(own_redis.url, seconds=0.2) as redis:
+        await redis.run("SET", redis.key("a"), "x")
+        own_redis.signal(signal.SIGSTOP)
+        asked = [asyncio.get_running_loop().create_task(redis.run("GET", redis.key("a"))) for _ in range(50)]
+        await asyncio.wait(asked)
+        assert all(isinstance(task.exception(), StoreUnavailable) for task in asked)
+        assert not redis.is_up
+        own_redis.signal(signal.SIGCONT)
+        await until(lambda: redis.is_up, "its return")
+        assert await redis.run("GET", redis.key("a")) == b"x"
+
+
+@real_loop()
+async def test_an_end_that_nobody_asked_about_is_noticed(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callmux.stores.redis_connection.PAUSE_SECONDS", 0.05)
+    async with connected(own_redis.url) as redis:
+        own_redis.kill()
+        await until(lambda: not redis.is_up, "the end")
+
+
+@real_loop()
+async def test_who_gives_up_never_leaves_an_answer_for_somebody_else(redis_url: str) -> None:
+    """A connection whose answer is still to come must not serve the next command."""
+    async with connected(redis_url) as redis:
+        await asyncio.gather(*(redis.run("SET", redis.key(str(n)), str(n)) for n in range(20)))
+
+        async def gives_up(n: int) -> None:
+            task = asyncio.get_running_loop().create_task(redis.run("GET", redis.key(str(n))))
+            for _ in range(n % 7):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task})
+
+        async def reads(n: int) -> None:
+            assert await redis.run("GET", redis.key(str(n))) == str(n).encode()
+
+        for _ in range(10):
+            await asyncio.gather(*(f(n) for n in range(20) for f in (gives_up, reads)))
+
+
+def test_what_it_prints_says_how_it_is() -> None:
+    async def scene() -> RedisConnection:
+        return connection("redis://me:hush@nowhere")
+
+    shown = repr(asyncio.run(scene()))
+    assert "nowhere" in shown
+    assert "hush" not in shown
