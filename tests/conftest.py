@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.longest import rank
+from tests.longest import rank, turned
 from tests.redis_server import RedisServer
 from tests.support import play, run
 from tests.waiting import bounded
@@ -47,6 +47,19 @@ def _missing(what: str) -> None:
     if os.environ.get("CALLMUX_REQUIRE_NODE") == "1":
         pytest.fail(f"{what} is missing: run scripts/interop (it needs Node.js)")
     pytest.skip(f"{what} is missing: run scripts/interop")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Several processes read folders in orders of their own."""
+    report = yield
+    worker = getattr(collector.config, "workerinput", None)
+    if worker is not None and isinstance(collector, pytest.Directory):
+        number, count = int(worker["workerid"].removeprefix("gw")), int(worker["workercount"])
+        report.result = turned(report.result, number % count, count)
+    return report
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,11 +1,15 @@
-"""The files of tests that take longest: several processes begin with these, and none ends with a long one.
+"""The order of test files that several processes share: the longest first, so that none ends with one.
 
 `scripts/test --durations=0 --durations-min=1` tells how long tests take.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePath
+from typing import TypeVar
+
+T = TypeVar("T")
 
 LONGEST = (
     "conformance/test_suite.py",
@@ -62,7 +66,14 @@ LONGEST = (
 _RANKS = {name: rank for rank, name in enumerate(LONGEST)}
 
 
-def rank(path: PurePath, root: PurePath) -> tuple[int, int]:
-    """What files are sorted by: those above, then what else is in `live/`, then the rest."""
+def rank(path: PurePath, root: PurePath) -> tuple[int, int, tuple[str, ...]]:
+    """What files are sorted by: those above, then what else is in `live/`, then the rest, by their paths."""
     inside = path.relative_to(root) if path.is_relative_to(root) else path
-    return _RANKS.get(inside.as_posix(), len(LONGEST)), int(inside.parts[0] != "live")
+    return _RANKS.get(inside.as_posix(), len(LONGEST)), int(inside.parts[0] != "live"), inside.parts
+
+
+def turned(found: Sequence[T], number: int, count: int) -> list[T]:
+    """What stands in a folder, in the order in which the process of this number, of so many, reads it: each
+    begins elsewhere, and finds the byte code of what another has read before it."""
+    start = len(found) * number // count
+    return [*found[start:], *found[:start]]
