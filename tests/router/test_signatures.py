@@ -10,7 +10,7 @@ import pytest
 from callmux.config.check import check_document
 from callmux.protocol.shapes import Tool
 from callmux.router import signatures
-from callmux.router.signatures import few_words, of_recipe, plain, short_type, signature, words
+from callmux.router.signatures import few_words, is_deprecated, of_recipe, plain, short_type, signature, words
 
 
 def tool(name: str = "t", description: str | None = None, **schema: Any) -> Tool:
@@ -106,10 +106,34 @@ def test_words_are_the_first_sentence_as_far_as_it_says_more_than_the_name() -> 
     assert words("x", tool(description="Returns what is new. Use it daily.")) == "Returns what is new"
     assert words(
         "x", tool(description="E.g. a long way to tell you what a tool like this is for, really")
-    ) == ("E.g. a long way to tell you what a tool like")
+    ) == ("E.g. a long way to tell you what a tool like...")
     assert words("x", tool()) == ""
     assert few_words("x", "one " * 40).startswith("one one")
     assert len(few_words("x", "one " * 40)) <= signatures.WORDS
+
+
+def test_words_that_are_cut_off_have_dots_in_their_place() -> None:
+    assert few_words("x", "Edit a task of the board, including its metadata (status, labels, due dates)") == (
+        "Edit a task of the board, including its metadata..."
+    )
+    assert few_words("x", "Move one of the tasks to the folder of those that are done, or others") == (
+        "Move one of the tasks to the folder of those..."
+    )
+    assert few_words("x", "y" * 80) == "y" * 57 + "..."
+    assert few_words("x", "Move it (to the folder of others)") == "Move it (to the folder of others)"
+    # Nothing is cut off that would have found room.
+    assert few_words("x", "z " * 29 + "zz") == "z " * 29 + "zz"
+
+
+def test_of_a_deprecated_tool_is_said_that_it_is() -> None:
+    old = tool(description="Reads the complete contents of a file. DEPRECATED: Use read_text instead.")
+    assert is_deprecated(old)
+    assert words("read", old) == "deprecated: Use read_text instead"
+    told = few_words("x", "The icons of all the services of this long description's programs are deprecated.")
+    assert told.startswith("deprecated: The icons")
+    assert len(told) <= signatures.WORDS
+    assert not is_deprecated(tool(description="Lists what is deprecated in a folder"))
+    assert not is_deprecated(tool())
 
 
 def test_nothing_that_a_server_says_looks_like_another_line() -> None:

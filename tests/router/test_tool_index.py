@@ -53,6 +53,19 @@ def test_where_there_is_room_all_is_said_of_each_tool() -> None:
     )
 
 
+def test_deprecated_tools_stand_last_and_say_so_in_every_step() -> None:
+    old = tool("add", "x", description="Adds. Deprecated: use put.")
+    groups = grouped(Catalogue([server("a", old, tool("put", "x", y={}), tool("zip", "x"))]), {})
+    shown = {}
+    for step in tool_index.STEPS:
+        groups[0].step = step
+        shown[step] = groups[0].block().items
+    assert shown[tool_index.WORDS][-1] == "add(x) deprecated: use put"
+    assert shown[tool_index.SIGNATURES] == ["put(x, y?:any)", "zip(x)", "add(x) (deprecated)"]
+    assert shown[tool_index.REQUIRED] == ["put(x, ...)", "zip(x)", "add(x) (deprecated)"]
+    assert shown[tool_index.NAMES] == ["put", "zip", "add (deprecated)"]
+
+
 @pytest.mark.parametrize(
     ("room", "step", "expected"),
     [

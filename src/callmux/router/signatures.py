@@ -7,13 +7,13 @@ servers give them in another order each time.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from callmux.config.recipes import PARAM, Recipe, RecipeParameter, placeholders, request
 from callmux.protocol.shapes import Tool
-from callmux.router.compress import is_obvious, shortened
+from callmux.router.compress import is_obvious
+from callmux.router.deprecations import DEPRECATED, discouraged, first_sentence
 
 WORDS = 60
 """Characters of what a tool is for."""
@@ -26,7 +26,7 @@ MOST_MEMBERS = 5
 """Members of an object that are shown inside of a signature."""
 DEEPEST = 2
 MORE = "..."
-"""Stands for parameters that may be given and are not named."""
+"""Stands for parameters that may be given and are not named, and for words that are cut off."""
 
 _SHORT = {
     "string": "",
@@ -41,9 +41,6 @@ _LEADING = frozenset(
     {"a", "an", "the", "of", "in", "on", "at", "to", "for", "from", "by", "with", "and", "or", "as", "that"}
     | {"which", "is", "are", "be", "this", "its", "their", "your"}
 )
-_SENTENCE_END = re.compile(r"[.!?](?=\s)")
-LEAST_SENTENCE = 12
-"""Characters of a description that are no sentence yet, such as those of an abbreviation."""
 
 
 def signature(name: str, tool: Tool, *, optional: bool = True) -> str:
@@ -67,19 +64,34 @@ def words(name: str, tool: Tool) -> str:
 
 
 def few_words(name: str, description: str) -> str:
-    """The beginning of a description; empty where a name says as much."""
-    text = plain(description)
-    if (end := _SENTENCE_END.search(text, LEAST_SENTENCE)) is not None:
-        text = text[: end.start()]
-    short = shortened(text, WORDS)
-    if short != text:
-        # Words that lead to what is cut off say nothing.
-        kept = short.rstrip(" .,;:").split(" ")
-        while len(kept) > 1 and kept[-1].lower() in _LEADING:
-            kept.pop()
-        short = " ".join(kept)
-    text = short.rstrip(" .,;:")
-    return "" if not text or is_obvious(text, name) else text
+    """The beginning of a description; empty where a name says as much. Of a tool that should not be used any
+    more, what is said about that."""
+    if (said := discouraged(description)) is not None:
+        short = _cut(plain(said))
+        return short if DEPRECATED in short.lower() else _cut(f"{DEPRECATED}: {plain(said)}")
+    short = _cut(first_sentence(plain(description)))
+    return "" if not short or is_obvious(short.removesuffix(MORE), name) else short
+
+
+def is_deprecated(tool: Tool) -> bool:
+    """Whether a tool should not be used any more, as its server says."""
+    return any(discouraged(text) is not None for text in (tool.description, tool.title) if text)
+
+
+def _cut(text: str) -> str:
+    """The text whole, or its beginning in whole words, with dots in place of the rest. Words that lead to
+    what is cut off say nothing; neither does a bracket that is not closed."""
+    if len(text) <= WORDS:
+        return text
+    short = text[: WORDS - len(MORE)]
+    if not text[len(short)].isspace() and (space := short.rfind(" ")) > 0:
+        short = short[:space]
+    if (bracket := short.rfind("(")) > max(short.rfind(")"), 0):
+        short = short[:bracket]
+    kept = short.rstrip(" .,;:-").split(" ")
+    while len(kept) > 1 and kept[-1].lower() in _LEADING:
+        kept.pop()
+    return " ".join(kept).rstrip(" .,;:-") + MORE
 
 
 def of_recipe(name: str, recipe: Recipe, *, optional: bool = True) -> str:

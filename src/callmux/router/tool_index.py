@@ -188,9 +188,14 @@ def grouped(catalogue: Catalogue, recipes: Mapping[str, Recipe]) -> list[Group]:
             Group(heading, "recipes", len(recipes), lambda step: _recipes(recipes, step), lambda: about)
         )
     for key in _order(catalogue):
-        if entries := sorted(catalogue.offered(key), key=lambda entry: entry.emitted):
+        if entries := sorted(catalogue.offered(key), key=_place):
             groups.append(_of_server(key, entries))
     return groups
+
+
+def _place(entry: CatalogueEntry) -> tuple[bool, str]:
+    """Tools by name, those at the end that should not be used any more."""
+    return signatures.is_deprecated(entry.tool), entry.emitted
 
 
 def _recipes(recipes: Mapping[str, Recipe], step: int) -> list[str]:
@@ -217,13 +222,16 @@ def _of_server(key: str, entries: Sequence[CatalogueEntry]) -> Group:
 
 
 def _said(entry: CatalogueEntry, name: str, step: int) -> tuple[str, str, str]:
-    """The name of a tool, its signature and what it is for, as far as a step shows them."""
-    tool = entry.tool
-    return (
-        signatures.plain(name),
-        signatures.signature(name, tool, optional=step > REQUIRED) if step > NAMES else "",
-        signatures.words(tool.name, tool) if step == WORDS else "",
-    )
+    """The name of a tool, its signature and what it is for, as far as a step shows them. That it should not
+    be used any more is said at each."""
+    tool, name = entry.tool, signatures.plain(name)
+    line = signatures.signature(name, tool, optional=step > REQUIRED) if step > NAMES else ""
+    told = signatures.words(tool.name, tool) if step == WORDS else ""
+    if signatures.is_deprecated(tool):
+        mark = f" ({signatures.DEPRECATED})"
+        name += mark
+        line += mark if line and not told else ""
+    return name, line, told
 
 
 def _whole(said: Iterable[tuple[str, str, str]]) -> list[str]:
