@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from callmux.doctor.arriving import arrivals, lines
 from callmux.router.personas import Citation, Persona
 from callmux.tokens import estimate
@@ -53,7 +55,8 @@ def test_descriptions_of_parameters_are_dropped_where_the_client_finds_them_too_
         }
         return tool("a", "Does a.") | {"inputSchema": schema}
 
-    persona = Persona(name="c", title="C", schema=20)
+    size = len(msgspec.json.encode(listed("x" * 20)["inputSchema"]))
+    persona = Persona(name="c", title="C", schema=size)
     (short,) = arrivals(persona, "", [listed("x" * 20)]).tools
     (long,) = arrivals(persona, "", [listed("x" * 21)]).tools
     assert (short.state, long.state) == ("whole", "cut")

@@ -21,6 +21,7 @@ from callmux.protocol.shapes import Tool
 from callmux.router.compress import (
     Compression,
     Settings,
+    bounded,
     compress_schema,
     compress_tool,
     is_obvious,
@@ -336,3 +337,32 @@ def test_any_schema_loses_its_descriptions_and_nothing_else(schema: Any) -> None
 def test_a_shorter_schema_allows_what_the_whole_one_allows(schema: Any, value: Any) -> None:
     shorter = json.loads(compress_schema(json.dumps(schema).encode(), AGGRESSIVE))
     assert keeps_to(value, shorter) is keeps_to(value, schema)
+
+
+def described(count: int, length: int, **more: Any) -> bytes:
+    parameter = {"type": "string", "description": "Words. " * (length // 7)}
+    properties = {f"parameter_{n}": parameter for n in range(count)}
+    schema = {"type": "object", "properties": properties, "required": ["parameter_0"]}
+    return msgspec.json.encode({"name": "t", "description": "Does it.", "inputSchema": schema, **more})
+
+
+@pytest.mark.parametrize(("count", "length"), [(1, 20_000), (12, 600), (40, 150), (90, 10)])
+def test_a_schema_that_a_client_would_strip_keeps_shorter_descriptions(count: int, length: int) -> None:
+    before = described(count, length, title="T")
+    after = bounded(before, 4000)
+    schema = json.loads(after)["inputSchema"]
+    assert len(msgspec.json.encode(schema)) <= 4000
+    assert bare(schema) == bare(json.loads(before)["inputSchema"])
+    assert json.loads(after)["title"] == "T"
+    if count < 90:
+        # Not one of them is lost.
+        assert all(one["description"] for one in schema["properties"].values())
+
+
+def test_what_a_client_would_not_strip_or_would_strip_in_any_case_stays_as_it_is() -> None:
+    small, hopeless = described(3, 100), described(300, 70)
+    assert bounded(small, 4000) is small
+    assert bounded(hopeless, 4000) is hopeless
+    long = msgspec.json.encode({"name": "t", "description": "x" * 5000, "inputSchema": {"type": "object"}})
+    assert bounded(long, 4000) is long
+    assert bounded(b'{"inputSchema":' + b"[" * 90, 40) == b'{"inputSchema":' + b"[" * 90

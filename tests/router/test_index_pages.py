@@ -89,6 +89,35 @@ def test_the_index_goes_on_in_the_next_description_with_the_heading_again() -> N
     assert all(name in whole for name in names)
 
 
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("most", [400, 1500, 4000])
+def test_where_a_client_bounds_schemas_each_keeps_to_it_with_its_page(world: str, most: int) -> None:
+    """The client drops all descriptions of a larger one, the page with them."""
+    own = list(map(Compression(SchemaCompression(mode="aggressive"), {}).own, definitions()))
+    tools = [json.loads(raw) for raw in with_index(own, 4000, WORLDS[world], {}, most)]
+    for before, after in zip(own, tools, strict=True):
+        size = len(msgspec.json.encode(after["inputSchema"]))
+        assert size <= max(most, len(msgspec.json.encode(json.loads(before)["inputSchema"])))
+    if most == 4000:
+        assert any(ON in text or LEGEND in text for text in descriptions(tools))
+        assert all(not text.endswith(ON) for text in descriptions(tools))
+
+
+def test_a_page_for_which_a_schema_has_no_room_left_stands_in_the_next_place() -> None:
+    call = {
+        "name": "callmux_call",
+        "description": "x" * (CUT - len(LEGEND) - 700),
+        "inputSchema": {"properties": {"tool": {}}},
+    }
+    search = {"name": "callmux_search_tools", "description": "Find.", "inputSchema": {}}
+    own = [msgspec.json.encode(one) for one in (call, search)]
+    wide = Catalogue([server("a", *(tool(f"t{n}", *(sign * 60 for sign in "件数目的")) for n in range(7)))])
+    first, other = (json.loads(raw) for raw in with_index(own, 4000, wide, {}, 760))
+    assert "件" in first["description"]
+    assert "description" not in first["inputSchema"]["properties"]["tool"]
+    assert "件" in other["description"]
+
+
 def test_after_a_thousand_restarts_in_any_order_not_a_byte_is_another() -> None:
     """Servers come up, and list their tools and parameters, in another order each time."""
     chance = random.Random(18)

@@ -65,6 +65,23 @@ def test_a_persona_says_which_meta_tools_ask_not_to_be_put_aside() -> None:
     assert asking(View(persona=sparing)) == []
 
 
+def test_a_persona_says_how_large_a_schema_may_be() -> None:
+    parameter = {"type": "string", "description": "Words of it. " * 100}
+    schema = {"type": "object", "properties": {f"p{n}": parameter for n in range(9)}}
+    raw = json.dumps({"name": "t", "description": "d", "inputSchema": schema}).encode()
+    part = Catalogue(
+        [ServerTools(server=key, tools=[Tool(raw)], listed=True) for key in ("a", "b")], late=["b"]
+    )
+    codex = Persona(name="x", title="X", schema=4000)
+    for view, most in ((View(persona=codex), 4000), (View(), None)):
+        shown = json.loads(render(part, [], proxied=True, view=view))["tools"]
+        for listed in shown:
+            properties = listed["inputSchema"]["properties"]
+            assert all(one["description"] for one in properties.values())
+            size = len(json.dumps(listed["inputSchema"], separators=(",", ":")))
+            assert size <= most if most else listed["inputSchema"] == schema
+
+
 def test_servers_that_come_late_stand_behind_everything_else_in_their_order() -> None:
     """What a client has read already of the list stays as it is."""
     servers = [ServerTools(server=name, tools=[Tool(TOOL)], listed=True) for name in "abcd"]

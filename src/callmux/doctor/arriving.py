@@ -6,7 +6,7 @@ Called by `callmux.cli.doctor_client`, with what callmux answered such a client.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -127,7 +127,7 @@ def reaching(persona: Persona, tool: Mapping[str, Any]) -> dict[str, Any]:
     seen = _given(tool)
     if "description" in seen:
         seen["description"] = str(seen["description"])[: persona.description]
-    if persona.schema is not None and sum(map(len, descriptions(seen.get("inputSchema")))) > persona.schema:
+    if persona.schema is not None and len(msgspec.json.encode(seen.get("inputSchema"))) > persona.schema:
         seen["inputSchema"] = _bare(seen["inputSchema"])
     return seen
 

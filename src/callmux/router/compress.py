@@ -63,6 +63,13 @@ class Settings(msgspec.Struct, frozen=True):
     most: int
 
 
+_STEPS = (
+    *(Settings("balanced", most) for most in (800, 400, 240, 160, 120, 80, 60, 40, 30, 20)),
+    Settings("aggressive", 20),
+)
+"""How a schema is shortened that is too large, until it is not."""
+
+
 def settings(general: SchemaCompression, own: ServerCompression | None) -> Settings:
     """What holds for a server with these keys."""
     server = own or ServerCompression()
@@ -200,6 +207,30 @@ def compress_tool(members: Mapping[str, Any], name: str, how: Settings) -> dict[
         if shorter != before:
             after["inputSchema"] = Raw(shorter)
     return after
+
+
+def bounded(definition: bytes, most: int) -> bytes:
+    """A definition with an input schema of at most so many bytes, for a client that drops all descriptions of
+    a larger one: these are shortened, no more than is needed. What is too large without any stays as it is.
+
+    Args:
+        definition: A tool as it is listed.
+        most: Bytes of its input schema.
+    """
+    if len(definition) <= most:
+        return definition
+    try:
+        members = _MEMBERS.decode(definition)
+        schema = bytes(members.get("inputSchema", b""))
+        if len(schema) <= most:
+            return definition
+        for how in _STEPS:
+            shorter = compress_schema(schema, how)
+            if len(shorter) <= most:
+                return _encode({**members, "inputSchema": Raw(shorter)})
+    except (msgspec.MsgspecError, RecursionError):
+        pass
+    return definition
 
 
 class Compression:

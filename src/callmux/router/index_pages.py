@@ -33,8 +33,32 @@ _DEFINITIONS = msgspec.json.Decoder(dict[str, Any])
 _ENCODER = msgspec.json.Encoder()
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where a page may stand.
+
+    Attributes:
+        owner: What has the description.
+        room: Characters that it has room for.
+        size: Bytes that it has room for; None for any number.
+    """
+
+    owner: dict[str, Any]
+    room: int
+    size: int | None = None
+
+    def takes(self, page: str) -> bool:
+        """Whether a page has room here."""
+        return characters(page) <= self.room and (
+            self.size is None or len(_ENCODER.encode(page)) <= self.size
+        )
+
+
 def with_index(
-    shown: Sequence[bytes], budget: int, catalogue: Catalogue, recipes: Mapping[str, Recipe]
+    shown: Sequence[bytes],
+    budget: int,
+    catalogue: Catalogue,
+    recipes: Mapping[str, Recipe],
+    schema: int | None = None,
 ) -> list[bytes]:
     """The meta-tools' definitions with the index in them.
 
@@ -43,18 +67,20 @@ def with_index(
         budget: Tokens that it may take.
         catalogue: The tools that their reader may see.
         recipes: The recipes that he may run.
+        schema: Bytes that the input schema of one tool may have; any number where None.
     """
     tools = {tool["name"]: tool for tool in map(_DEFINITIONS.decode, shown)}
-    free = _places(tools)
+    free = _places(tools, schema)
     own = sum(estimate(raw.decode()) for raw in shown)
     most = int((budget - max(0, own - OWN_TOKENS)) * (1 - ERROR))
     groups = grouped(catalogue, recipes if RUNS_RECIPES in tools else {})
     left = most - estimate(LEGEND)
     for _ in range(MOST_TRIES):
-        pages = _pages(fitted(groups, left), [room for _, room in free])
+        pages = _pages(fitted(groups, left), free)
         if pages is not None and sum(map(estimate, pages)) <= most:
-            for (owner, _), page in zip(free, pages, strict=False):
-                _put(owner, page)
+            for place, page in zip(free, pages, strict=False):
+                if page:
+                    _put(place.owner, page)
             return [_ENCODER.encode(tool) for tool in tools.values()]
         left = int(left * LESS)
     return list(shown)
@@ -67,17 +93,19 @@ def places() -> list[tuple[str, str]]:
     return [(name, parameter) for _, name, entries in rows for parameter in dict.fromkeys(("", entries))]
 
 
-def _places(tools: Mapping[str, Any]) -> list[tuple[dict[str, Any], int]]:
-    """What has a description that can be added to, and the characters it has room for."""
+def _places(tools: Mapping[str, Any], schema: int | None) -> list[Place]:
+    """What has a description that can be added to."""
     found = []
     for name, parameter in places():
-        owner = tools.get(name)
+        owner, size = tools.get(name), None
         if owner is not None and parameter:
+            if schema is not None:
+                size = schema - len(_ENCODER.encode(owner["inputSchema"])) - len(',"description":')
             owner = owner["inputSchema"]["properties"][parameter]
         if owner is not None:
             room = CUT - characters(owner.get("description", "")) - len("\n\n")
-            if room >= SHORTEST:
-                found.append((owner, room))
+            if room >= SHORTEST and (size is None or size >= SHORTEST):
+                found.append(Place(owner, room, size))
     return found
 
 
@@ -86,21 +114,22 @@ def _put(owner: dict[str, Any], page: str) -> None:
     owner["description"] = f"{own}\n\n{page}" if own else page
 
 
-def _pages(blocks: Sequence[Passage], rooms: Sequence[int]) -> list[str] | None:
-    """The index in pages of at most so many characters; None where they are too few."""
+def _pages(blocks: Sequence[Passage], free: Sequence[Place]) -> list[str] | None:
+    """The index in pages that have room in these places, one of which may stay empty; None where they are too
+    few."""
     pages: list[str] = []
     if not blocks:
         return pages
-    page, room = LEGEND, rooms[0] if rooms else 0
+    page = LEGEND
     for block in blocks:
         heading = f"\n{block.heading}\n"
         start = heading
         for item in block.items:
-            if characters(page + start + item) > room:
-                pages.append(page)
-                if len(pages) >= len(rooms):
-                    return None
-                page, room, start = ON, rooms[len(pages)], heading
+            while len(pages) < len(free) and not free[len(pages)].takes(page + start + item):
+                pages.append("" if page == ON else page)
+                page, start = ON, heading
+            if len(pages) == len(free):
+                return None
             page += start + item
             start = block.between
     return [*pages, page]

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.protocol import apps
-from callmux.router.compress import Compression
+from callmux.router.compress import Compression, bounded
 from callmux.upstream.catalogue import Catalogue, CatalogueEntry
 
 if TYPE_CHECKING:
@@ -88,14 +88,20 @@ def render(
     if catalogue.late:
         early = [entry for entry in entries if entry.server not in catalogue.late]
         late = [entry for server in catalogue.late for entry in entries if entry.server == server]
-    shown = [definition(entry, compression, renamed.get(entry.server)) for entry in early]
+    most = None if view.persona is None else view.persona.schema
+
+    def defined(entry: CatalogueEntry) -> bytes:
+        raw = definition(entry, compression, renamed.get(entry.server))
+        return raw if most is None else bounded(raw, most)
+
+    shown = [defined(entry) for entry in early]
     own: list[bytes] = []
     for tool in meta_tools:
         if view.eagerly(tool["name"]):
             tool = {**tool, "_meta": {ALWAYS_LOAD: True}}
         own.append(_ENCODER.encode(tool) if compression is None else compression.own(tool))
     shown += own if indexed is None else indexed(own)
-    shown += [definition(entry, compression, renamed.get(entry.server)) for entry in late]
+    shown += [defined(entry) for entry in late]
     beside = catalogue.beside
     if note is not None:
         beside = {**beside, "_meta": _ENCODER.encode({NOTE: note})}

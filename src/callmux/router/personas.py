@@ -52,8 +52,8 @@ class Persona(NamedTuple):
         defers: Whether it puts tools aside that do not ask not to be: its model sees their names only.
         instructions: Characters of `instructions` that reach its model; all where None.
         description: The same of a tool's description.
-        schema: Characters of descriptions of one tool's parameters that reach it; where they are more, none
-            does. All where None.
+        schema: Bytes that one tool's input schema may have, as compact JSON: of a larger one no description
+            of a parameter reaches it. Any where None.
         sources: Where all this comes from; empty for a row of which no one client is meant.
     """
 
@@ -130,7 +130,7 @@ TABLE = (
         declares=("codex/auth-change",),
         basic=True,
         searches=True,
-        schema=4200,
+        schema=4000,
         sources=(
             Citation(
                 "Codex 0.171.0 shows instructions and descriptions of tools whole (20,000 characters)",
@@ -144,6 +144,16 @@ TABLE = (
                 _BY,
                 _SEEN,
                 recorded=True,
+            ),
+            Citation(
+                "It drops them where the input schema has more than 5,000 bytes",
+                "github.com/openai/codex/pull/31497",
+                "2026-07-07",
+            ),
+            Citation(
+                "Earlier versions dropped them beyond 4,000 bytes, which is what counts here",
+                "github.com/openai/codex/pull/31497",
+                "2026-07-07",
             ),
             Citation(
                 "With models that can, it keeps MCP tools behind a search of its own",

@@ -187,11 +187,18 @@ class Router:
             own = sight.meta_tools(rights, own)
             note = sight.note(rights, part, proxied=self._proxied, alone=not own)
             recipes = sight.recipes_of(rights) if self._engine.index_tokens else recipes
+        persona = view.persona
         if self._engine.index_tokens:
             from callmux.router.index_pages import with_index
 
-            indexed = partial(with_index, budget=self._engine.index_tokens, catalogue=part, recipes=recipes)
-        if (persona := view.persona) is not None:
+            indexed = partial(
+                with_index,
+                budget=self._engine.index_tokens,
+                catalogue=part,
+                recipes=recipes,
+                schema=None if persona is None else persona.schema,
+            )
+        if persona is not None:
             own = [tool for tool in own if persona.lists(tool["name"], proxied=self._proxied)]
         return listing.render(
             part,
