@@ -46,6 +46,21 @@ def test_what_reaches_a_model_is_counted_after_the_cuts_of_its_client(
     assert f"together: about {claude['tokens']} tokens (estimated)" in text
 
 
+def test_a_persona_of_no_client_is_shown_as_it_would_be_where_the_configuration_named_it(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(document: dict[str, Any], client: str = "code") -> str:
+        config.write_text(json.dumps({"servers": {"notes": NOTES}, **document}))
+        assert doctor.run(["--client", client], str(config)) == 0
+        return capsys.readouterr().out
+
+    managed = told({"preset": "lean", "management": {"enabled": True}})
+    assert managed.startswith('Listed as with "persona": "code"; this configuration has "persona": "auto".')
+    assert "tools: 3, " in managed
+    assert "this configuration has no persona." in told({}, "searching")
+    assert told({"persona": "code"}).startswith("What reaches the model")
+
+
 def test_a_server_that_does_not_answer_is_told(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config.write_text(json.dumps({"servers": {"gone": {"command": "no-such-program"}}}))
     assert doctor.run(["--client", "gemini"], str(config)) == 1

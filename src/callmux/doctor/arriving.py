@@ -6,7 +6,7 @@ Called by `callmux.cli.doctor_client`, with what callmux answered such a client.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
