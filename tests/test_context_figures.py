@@ -202,13 +202,14 @@ def test_what_a_client_cuts_and_puts_aside_does_not_reach_its_model() -> None:
     schema = {"type": "object", "properties": {"description": {"type": "string", "description": "x" * 30}}}
     loaded = {"name": "a", "description": "one two", "inputSchema": schema}
     tools = [loaded | {"_meta": {"anthropic/alwaysLoad": True}}, loaded | {"name": "b"}]
-    cutting = Persona("p", "P", defers=True, instructions=4, description=3, schema=29)
+    size = len(json.dumps(schema, separators=(",", ":")))
+    cutting = Persona("p", "P", defers=True, instructions=4, description=3, schema=size - 1)
     left = reach(cutting, "abcdef", tools)
     bare = {"type": "object", "properties": {"description": {"type": "string"}}}
     assert left.instructions == "abcd"
     assert left.tools == [{"name": "a", "description": "one", "inputSchema": bare}, {"name": "b"}]
     assert left.aside == {"b": {"name": "b", "description": "one", "inputSchema": bare}}
-    whole = reach(Persona("q", "Q", schema=30), "abcdef", tools)
+    whole = reach(Persona("q", "Q", schema=size), "abcdef", tools)
     assert (whole.instructions, whole.tools, whole.aside) == ("abcdef", [loaded, loaded | {"name": "b"}], {})
 
 

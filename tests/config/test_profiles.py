@@ -20,6 +20,7 @@ def test_a_profile_becomes_what_its_keys_say() -> None:
         "defaultEffect": "allow",
         "principals": ["bearer:ci"],
         "directories": ["/w"],
+        "persona": "code",
     }
     checked = check_document({"servers": {}, "profiles": {"review": given}})
     assert checked.errors == []
@@ -31,6 +32,7 @@ def test_a_profile_becomes_what_its_keys_say() -> None:
             rules=(Rule(effect="deny", tiers=("destroy",)),),
             principals=("bearer:ci",),
             directories=("/w",),
+            persona="code",
         )
     }
 
@@ -45,6 +47,7 @@ def test_a_profile_becomes_what_its_keys_say() -> None:
             'profiles.a.rules[0].tiers[0] must be "read", "write", or "destroy"',
         ),
         ({"servers": "gh"}, "profiles.a.servers must be an array"),
+        ({"persona": "codx"}, 'profiles.a.persona must be "auto"'),
     ],
 )
 def test_what_is_wrong_is_named_by_its_place(given: Any, problem: str) -> None:

@@ -287,3 +287,11 @@ def test_a_very_long_name_is_judged_and_not_kept() -> None:
     refusal = rights.of_route(tool("gh", "put_" + "x" * module.LONGEST))
     assert refusal is not None
     assert rights._routes == {}
+
+
+def test_a_profile_may_name_the_persona_of_its_clients() -> None:
+    made = permissions(profiles={"ci": {"persona": "code"}, "work": {"servers": ["gh"]}}, authorized=False)
+    assert made.of(None, "ci").persona == "code"
+    assert made.of(None, "work").persona is None
+    assert made.of(None).persona is None
+    assert made.of(None, "gone").persona is None

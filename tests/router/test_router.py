@@ -13,6 +13,7 @@ from callmux.clock import Clock
 from callmux.config.check import check_document
 from callmux.context import CallContext
 from callmux.errors import CallmuxError, ToolCallFailed
+from callmux.guard.rights import Permissions
 from callmux.metatools.engine import Engine
 from callmux.metatools.meta_tool import META_TOOLS, definitions
 from callmux.protocol.jsonrpc import RpcError
@@ -182,6 +183,29 @@ def test_a_persona_shortens_what_its_client_is_listed_and_nothing_of_what_can_be
     for name in META_TOOLS:
         said = json.dumps(desk.call(json.dumps({"name": name, "arguments": {}}).encode()))
         assert "tool_not_found" not in said, name
+
+
+def test_the_persona_of_a_profile_goes_before_the_global_one() -> None:
+    document = {
+        "servers": {"a": {"command": "x"}},
+        "profiles": {
+            "ci": {"persona": "code"},
+            "free": {"persona": "none"},
+            "auto": {"persona": "auto"},
+            "x": {},
+        },
+    }
+    made = Permissions(check_document(document).config, authorized=False)
+
+    def persona(desk: Desk, client: str, profile: str) -> str | None:
+        found = desk.router.view(b"{}", client, made.of(None, profile)).persona
+        return None if found is None else found.name
+
+    without, codex = Desk(), Desk(persona="codex")
+    assert persona(without, "any", "ci") == persona(codex, "any", "ci") == "code"
+    assert persona(codex, "any", "free") is persona(without, "any", "x") is None
+    assert persona(without, "claude-code", "auto") == persona(codex, "claude-code", "auto") == "claude-code"
+    assert persona(codex, "claude-code", "x") == persona(codex, "claude-code", "") == "codex"
 
 
 def test_a_client_with_a_search_of_its_own_is_listed_no_second_one_beside_the_servers_tools() -> None:

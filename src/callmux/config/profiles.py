@@ -11,7 +11,8 @@ from callmux.config.security import Rule
 
 
 class Profile(Section, frozen=True, kw_only=True):
-    """A part of what there is, for certain work or certain people. It only ever takes away.
+    """A part of what there is, for certain work or certain people. It only ever takes away; `persona` says
+    what of the rest its clients are listed.
 
     Attributes:
         description: What it is for.
@@ -21,6 +22,7 @@ class Profile(Section, frozen=True, kw_only=True):
         default_effect: What happens in it to what no rule of `rules` fits.
         principals: Who gets it, such as `bearer:ci`. They get no other, and nobody else can choose it.
         directories: Absolute directories: who works in one of them, or below, gets it.
+        persona: What its clients are listed, in place of the global `persona`.
     """
 
     description: kinds.Text | None = None
@@ -30,3 +32,4 @@ class Profile(Section, frozen=True, kw_only=True):
     default_effect: kinds.Effect = "allow"
     principals: tuple[kinds.Text, ...] | None = None
     directories: tuple[kinds.AbsolutePath, ...] = ()
+    persona: kinds.Persona | None = None

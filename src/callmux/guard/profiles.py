@@ -27,12 +27,14 @@ class Part(msgspec.Struct, frozen=True):
         servers: Its servers; None for all.
         tools: Its tools, by any of their names; None for all.
         rules: What holds in it beside.
+        persona: The persona of its clients; None for that of all others.
     """
 
     name: str
     servers: re.Pattern[str] | None
     tools: re.Pattern[str] | None
     rules: Rules
+    persona: str | None = None
 
     def has_server(self, server: str) -> bool:
         """Whether anything of a server is in it."""
@@ -64,6 +66,7 @@ class Profiles:
                 names.pattern(profile.servers) if profile.servers is not None else None,
                 names.pattern(profile.tools) if profile.tools is not None else None,
                 Rules(profile.rules, profile.default_effect, f'the profile "{name}"'),
+                profile.persona,
             )
             for name, profile in profiles.items()
         }

@@ -66,6 +66,11 @@ class Rights:
     def __repr__(self) -> str:
         return f"Rights({self.digest!r}, {len(self._routes)} routes)"
 
+    @property
+    def persona(self) -> str | None:
+        """The key `persona` of the profile; None where there is none."""
+        return None if self._part is None else self._part.persona
+
     def of_route(self, route: Judged) -> Denial | None:
         """Why the tool of a route may not be called; None where it may."""
         refusal: Denial | None = self._routes.get(route, _UNKNOWN)

@@ -33,7 +33,7 @@ _DEFINITIONS = msgspec.json.Decoder(dict[str, Any])
 _ENCODER = msgspec.json.Encoder()
 
 
-class Place(msgspec.Struct, frozen=True):
+class Spot(msgspec.Struct, frozen=True):
     """Where a page may stand.
 
     Attributes:
@@ -93,7 +93,7 @@ def places() -> list[tuple[str, str]]:
     return [(name, parameter) for _, name, entries in rows for parameter in dict.fromkeys(("", entries))]
 
 
-def _places(tools: Mapping[str, Any], schema: int | None) -> list[Place]:
+def _places(tools: Mapping[str, Any], schema: int | None) -> list[Spot]:
     """What has a description that can be added to."""
     found = []
     for name, parameter in places():
@@ -105,7 +105,7 @@ def _places(tools: Mapping[str, Any], schema: int | None) -> list[Place]:
         if owner is not None:
             room = CUT - characters(owner.get("description", "")) - len("\n\n")
             if room >= SHORTEST and (size is None or size >= SHORTEST):
-                found.append(Place(owner, room, size))
+                found.append(Spot(owner, room, size))
     return found
 
 
@@ -114,7 +114,7 @@ def _put(owner: dict[str, Any], page: str) -> None:
     owner["description"] = f"{own}\n\n{page}" if own else page
 
 
-def _pages(blocks: Sequence[Passage], free: Sequence[Place]) -> list[str] | None:
+def _pages(blocks: Sequence[Passage], free: Sequence[Spot]) -> list[str] | None:
     """The index in pages that have room in these places, one of which may stay empty; None where they are too
     few."""
     pages: list[str] = []

@@ -74,7 +74,8 @@ class Router:
         eager: Whether the meta-tools ask clients that would defer them not to.
         given: Told when a client is given the list.
         sight: What each client may see; None where all may use everything.
-        persona: The key `persona`; None where every client is listed the same.
+        persona: The key `persona`; None where every client is listed the same. That of a profile goes before
+            it.
     """
 
     def __init__(
@@ -133,14 +134,16 @@ class Router:
         """
         eager = self._eager and client_name in listing.DEFERRING
         shown = self._plain or apps.shown_by(kind.partition(b"\0")[0])
-        return View(shown, eager, self._kinds(kind), rights, self._persona_of(kind, client_name))
+        own = None if rights is None else rights.persona
+        persona = self._persona_of(own or self._persona, kind, client_name)
+        return View(shown, eager, self._kinds(kind), rights, persona)
 
-    def _persona_of(self, kind: bytes, client_name: str | None) -> Persona | None:
-        if self._persona is None:
+    def _persona_of(self, wanted: str | None, kind: bytes, client_name: str | None) -> Persona | None:
+        if wanted is None:
             return None
         from callmux.router.personas import persona_of
 
-        return persona_of(self._persona, client_name, kind.partition(b"\0")[0])
+        return persona_of(wanted, client_name, kind.partition(b"\0")[0])
 
     async def list_tools(self, view: View = View()) -> bytes:  # noqa: B008 (frozen)
         """The result of `tools/list`, once it is known of every server what it lists.
