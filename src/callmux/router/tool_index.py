@@ -21,6 +21,7 @@ from callmux.config.recipes import Recipe
 from callmux.names import SEPARATOR
 from callmux.router import signatures
 from callmux.router.compress import words
+from callmux.router.deprecations import DEPRECATED
 from callmux.router.text_size import characters, estimate
 from callmux.upstream.catalogue import Catalogue, CatalogueEntry
 
@@ -228,7 +229,7 @@ def _said(entry: CatalogueEntry, name: str, step: int) -> tuple[str, str, str]:
     line = signatures.signature(name, tool, optional=step > REQUIRED) if step > NAMES else ""
     told = signatures.words(tool.name, tool) if step == WORDS else ""
     if signatures.is_deprecated(tool):
-        mark = f" ({signatures.DEPRECATED})"
+        mark = f" ({DEPRECATED})"
         name += mark
         line += mark if line and not told else ""
     return name, line, told
