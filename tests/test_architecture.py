@@ -163,7 +163,7 @@ CALLED_FROM_OUTSIDE = {
     "bridge.client.Connection": "httptools",
     "transport.http.direct.DirectProtocol": "uvicorn and httptools",
     "transport.http.narrow.NarrowProtocol": "uvicorn and httptools",
-    "upstream.links.child._ChildProtocol": "asyncio",
+    "upstream.links.child_output.ChildOutput": "asyncio",
 }
 """Definitions, and classes with their methods, that something beside callmux calls -> who."""
 

@@ -73,6 +73,7 @@ MAY: dict[str, set[str]] = {
     "discover": FILES,
     "doctor": RUNNING - {"httptools"},
     "serve": RUNNING - {"httptools"},
+    "single_client": RUNNING - {"httptools"},
     "bridge": RUNNING,
     "listen": RUNNING | {"email", "multiprocessing", "uvicorn"},
 }

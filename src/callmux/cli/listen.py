@@ -35,8 +35,9 @@ from callmux.guard.guard import Guard
 from callmux.loopback import is_loopback
 from callmux.places import state_dir
 from callmux.process.config_watch import watch_and_answer
-from callmux.process.host import Host, startup_failed
+from callmux.process.host import Host
 from callmux.process.observers import Observers
+from callmux.process.servers import startup_failed
 from callmux.serving.assembly import assemble
 from callmux.serving.invitation import address_of, invited
 from callmux.serving.posture import check_posture

@@ -1,12 +1,12 @@
 """Run mode: callmux in front of its servers, for one client on stdio.
 
-Called by `callmux.cli.main`. Chooses the configuration, wires host and transport, and ends when the client
-closes its end or a signal comes. Everything but MCP goes to stderr.
+Called by `callmux.cli.main`. Chooses the configuration and gives servers a head start
+(`callmux.upstream.links.head_start`); `callmux.cli.single_client` is imported while they start, and does the
+rest. Everything but MCP goes to stderr.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
@@ -17,25 +17,16 @@ from callmux.cli.grammar.serve import LISTENER_OPTIONS
 from callmux.cli.grammar.shared import LOGGING
 from callmux.cli.inline import inline_config, override
 from callmux.cli.parsing import Given
-from callmux.cli.process import log_to_stderr, run_loop, settle, stamp_log
-from callmux.cli.signals import stop_signals
-from callmux.clock import Clock
+from callmux.cli.process import log_to_stderr, run_loop, stamp_log
 from callmux.config.load import default_config, find_config, load_config
 from callmux.config.model import Config
 from callmux.config.overlay import Overlay
 from callmux.config.sources import Sources
 from callmux.errors import UsageError
-from callmux.process.host import Host, startup_failed
-from callmux.process.observers import Observers
-from callmux.protocol.calling import of_caller
-from callmux.session.session import Session
-from callmux.tasks import at_once, first_of
-from callmux.transport.stdio import StdioTransport
+from callmux.transport.hello import greets, said_already
+from callmux.upstream.links.head_start import HeadStarts
 
 log = logging.getLogger("callmux")
-
-LAST_ANSWERS_SECONDS = 5.0
-"""How long requests in flight may go on once the client has closed its end but still reads."""
 
 
 def run(given: Given, config_option: str | None) -> int:
@@ -127,47 +118,17 @@ async def _serve(
     env: dict[str, str],
     show: Callable[[str, str], None],
 ) -> int:
+    """Starts servers for a client that greets already, and reads in the rest of callmux meanwhile."""
     config = load(sources := Sources())
-    base_dir = path.parent if path else Path.cwd()
-    host = Host(config, base_dir, env, show, single=True)
-    clock = Clock()
-    observers = Observers(host.bus, base_dir, clock, sys.stderr.write)
-    observers.configure(config)
-    stopped = stop_signals()
-    failed = asyncio.Event()
-    host.strict_failure.add_done_callback(lambda _: failed.set())
+    ahead = HeadStarts(env, path.parent if path else Path.cwd())
     try:
-        transport = StdioTransport()
-        session = Session(host.dispatch, transport.send, flush=transport.flush, now=clock.monotonic)
-        transport.serve(session.receive, session.flow, of_caller)
-        host.add(session)
-        await transport.open()
-        watching = None
-        if path is not None:
-            from callmux.process.config_watch import watch_and_answer
+        if greets(said := said_already()):
+            await ahead.begin(config)
+        from callmux.cli.single_client import attend
 
-            watching = at_once(watch_and_answer(path, host, load, sources, env))
-        settle()
-        await first_of(transport.ended, transport.gone, stopped, failed)
-        if watching is not None:
-            watching.cancel()
-        if config.strict_startup and not stopped.is_set():
-            # Whoever only tries whether everything starts closes stdin at once.
-            host.start(session)
-            await host.runtime.settled()
-            if down := host.runtime.failed():
-                raise startup_failed(down)
-        host.runtime.retire("callmux is ending")
-        host.dispatch.hang_up()
-        if transport.ended.is_set() and not stopped.is_set():
-            await first_of(session.quiet, transport.gone, stopped, seconds=LAST_ANSWERS_SECONDS)
-        await session.close()
-        await transport.finish(1.0)
-        return 0
+        return await attend(config, path, load, sources, env, show, ahead, said)
     finally:
-        host.strict_failure.cancel()
-        await host.close()
-        observers.close()
+        await ahead.close()
 
 
 def _show(server: str, line: str) -> None:

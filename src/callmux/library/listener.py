@@ -26,8 +26,9 @@ from callmux.library.loading import Given, Loader
 from callmux.library.subscribers import ROOM, FactStream, Subscribers
 from callmux.loopback import is_loopback
 from callmux.observe.facts import ConnectFailed, Fact, ListenerChanged, Reloaded, ServerDown, ServerUp
-from callmux.process.host import Host, startup_failed
+from callmux.process.host import Host
 from callmux.process.observers import Observers
+from callmux.process.servers import startup_failed
 from callmux.serving.assembly import assemble
 from callmux.serving.posture import check_posture
 from callmux.serving.reading import ConfigReader

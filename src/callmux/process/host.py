@@ -31,7 +31,7 @@ from callmux.process.portraits import Portraits
 from callmux.process.reloads import Reloads
 from callmux.process.runtime import Runtime
 from callmux.process.server_output import ServerOutput
-from callmux.process.servers import supply
+from callmux.process.servers import startup_failed, supply
 from callmux.process.stores import Stores
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
 from callmux.protocol.methods import REQUESTS
@@ -52,17 +52,12 @@ if TYPE_CHECKING:
     from callmux.guard.principal import Principal
     from callmux.session.modern.parking import Parking
     from callmux.session.modern.request import ModernRequest
+    from callmux.upstream.links.head_start import HeadStarts
 
 log = logging.getLogger(__name__)
 
 GREETING_SECONDS = 0.5
 """How long `initialize` waits for servers that are still starting, to pass on their instructions."""
-
-
-def startup_failed(servers: list[Server]) -> StartupFailed:
-    """What `strictStartup` makes of servers that are not connected."""
-    reasons = "; ".join(f"{server.name}: {server.health.error}" for server in servers)
-    return StartupFailed(f"downstream startup failed: {reasons}")
 
 
 class Host:
@@ -74,6 +69,7 @@ class Host:
         env: The environment.
         show: Takes a server's name and a line it wrote to stderr.
         single: Whether there will only ever be one session (stdio), so nothing needs connections of its own.
+        ahead: Servers whose processes run already.
 
     Attributes:
         entitlements: Who the clients of sessions are, and what they may use.
@@ -101,6 +97,7 @@ class Host:
         *,
         single: bool,
         clock: Clock | None = None,
+        ahead: HeadStarts | None = None,
     ) -> None:
         self._clock = clock or Clock()
         self._namespace = env.get("CALLMUX_NAMESPACE") or None
@@ -115,7 +112,7 @@ class Host:
 
         state = known_state_dir(env)
         self.bus = Bus()
-        self._supply = supply(env, base_dir, wrote, self._clock, self.bus)
+        self._supply = supply(env, base_dir, wrote, self._clock, self.bus, ahead)
         self._pool, self._private = self._supply.pool, self._supply.private
         self.bus.subscribe(ListsChanged, self._changed)
         self.bus.turned = self._observe

@@ -10,21 +10,30 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from msgspec import structs
+
 from callmux import __version__
 from callmux.clock import Clock
 from callmux.config.servers import StdioServer
+from callmux.errors import StartupFailed
 from callmux.observe.bus import Bus
 from callmux.places import known_state_dir
 from callmux.process.sign_ins import LateSignIns
 from callmux.tasks import TaskSet
 from callmux.upstream.belongings import abandoned, running, sweep
-from callmux.upstream.guardian import Guardian
 from callmux.upstream.inventory.listings import Listings
-from callmux.upstream.links.opening import Surroundings
+from callmux.upstream.links.head_start import HeadStarts
 from callmux.upstream.pool import Pool
+from callmux.upstream.server import Server
 
 SWEEP_SECONDS = 600.0
 """How long anybody cares what comes of a sweep."""
+
+
+def startup_failed(servers: list[Server]) -> StartupFailed:
+    """What `strictStartup` makes of servers that are not connected."""
+    reasons = "; ".join(f"{server.name}: {server.health.error}" for server in servers)
+    return StartupFailed(f"downstream startup failed: {reasons}")
 
 
 def has_directory(server: object) -> bool:
@@ -73,7 +82,12 @@ async def _sweep(records: Sequence[Path]) -> None:
 
 
 def supply(
-    env: dict[str, str], base_dir: Path, show: Callable[[str, str], None], clock: Clock, bus: Bus
+    env: dict[str, str],
+    base_dir: Path,
+    show: Callable[[str, str], None],
+    clock: Clock,
+    bus: Bus,
+    ahead: HeadStarts | None = None,
 ) -> Supply:
     """The servers of a process; there are none yet.
 
@@ -83,12 +97,13 @@ def supply(
         show: Takes a server's name and a line it wrote to stderr.
         clock: Time.
         bus: Hears how servers are doing.
+        ahead: Servers whose processes run already.
     """
     state = known_state_dir(env)
     kept = None if state is None else Listings(state / "listings")
     sign_ins = LateSignIns(env, base_dir, bus, lambda name: pool.retry(name))
     folder = running(state)
-    guardian, give = Guardian(folder), sign_ins.credentials
-    around = Surroundings(env=env, base_dir=base_dir, guardian=guardian, show=show, credentials=give)
-    pool = Pool(around, {"name": "callmux", "version": __version__}, clock, kept, bus)
+    ahead = ahead or HeadStarts(env, base_dir)
+    around = structs.replace(ahead.around, show=show, credentials=sign_ins.credentials)
+    pool = Pool(around, {"name": "callmux", "version": __version__}, clock, kept, bus, ahead)
     return Supply(pool, sign_ins, around.private, abandoned(folder) if folder is not None else ())

@@ -1,6 +1,6 @@
 """A `tools/call` as nearly all clients send it: the message and its params, read in one step. Pure.
 
-Given to the transport by `callmux.cli.serve`; `callmux.router.router` reads the params alone
+Given to the transport by `callmux.cli.single_client`; `callmux.router.router` reads the params alone
 where a message came another way. What is not exactly this is an ordinary message of
 `callmux.protocol.jsonrpc`.
 """

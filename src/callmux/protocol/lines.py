@@ -1,8 +1,8 @@
 """Newline framing for stdio (MCP 2025-11-25, basic/transports): bytes in, lines out. Pure.
 
-Called by `callmux.transport.stdio` and `callmux.upstream.links.child`. A line of any length costs time in
-proportion to its length; one beyond the limit is thrown away except for its head, in which its id is looked
-for. What a long line costs is spread over the chunks it comes in, so that its end holds nobody up.
+Called by `callmux.transport.stdio` and `callmux.upstream.links.child_output`. A line of any length costs time
+in proportion to its length; one beyond the limit is thrown away except for its head, in which its id is
+looked for. What a long line costs is spread over the chunks it comes in, so that its end holds nobody up.
 """
 
 from __future__ import annotations

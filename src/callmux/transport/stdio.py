@@ -1,8 +1,8 @@
 """stdin and stdout around one session.
 
-Called by `callmux.cli.serve` and `callmux.cli.bridge`. stdout is the wire: nothing else may write to it. A
-stdin or stdout that is no pipe is read or written in a thread (the event loop cannot watch files). When the
-client stops reading, we stop reading from it, and its session holds back what servers say.
+Called by `callmux.cli.single_client` and `callmux.cli.bridge`. stdout is the wire: nothing else may write to
+it. A stdin or stdout that is no pipe is read or written in a thread (the event loop cannot watch files). When
+the client stops reading, we stop reading from it, and its session holds back what servers say.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import select
-import stat
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from callmux.batch_writer import BatchWriter
 from callmux.protocol.jsonrpc import Message, of_client
 from callmux.protocol.lines import LineBuffer
+from callmux.transport.hello import is_stream
 
 if TYPE_CHECKING:
     from callmux.transport.file_writer import FileWriter
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 CHUNK = 256 * 1024
 STUCK_SECONDS = 5.0
 """How long a client that has closed its end may leave what we send unread: then it is taken to have left."""
-
-
-def _is_stream(fd: int) -> bool:
-    mode = os.fstat(fd).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 class StdioTransport:
@@ -74,11 +69,17 @@ class StdioTransport:
         """
         self._received, self._flows, self._read = received, flows, read
 
-    async def open(self, stdin: int = 0, stdout: int = 1) -> None:
-        """Begins to read."""
+    async def open(self, stdin: int = 0, stdout: int = 1, said: bytes = b"") -> None:
+        """Begins to read.
+
+        Args:
+            stdin: Where the client writes.
+            stdout: Where it reads.
+            said: What was read from it already.
+        """
         loop = asyncio.get_running_loop()
         self._stdin = stdin
-        if _is_stream(stdout):
+        if is_stream(stdout):
             pipe = os.fdopen(os.dup(stdout), "wb", buffering=0)
             writer, _ = await loop.connect_write_pipe(lambda: _Outgoing(self), pipe)
             self._writer = writer
@@ -86,7 +87,9 @@ class StdioTransport:
             from callmux.transport.file_writer import FileWriter
 
             self._writer = FileWriter(stdout, _Outgoing(self))
-        if _is_stream(stdin):
+        if said:
+            self.feed(said)
+        if is_stream(stdin):
             source = os.fdopen(os.dup(stdin), "rb", buffering=0)
             self._stdin = source.fileno()
             reader, _ = await loop.connect_read_pipe(lambda: _Incoming(self), source)

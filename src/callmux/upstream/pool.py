@@ -25,6 +25,7 @@ from callmux.upstream.demand import end_idlest
 from callmux.upstream.events import Events
 from callmux.upstream.inventory.listings import Listings
 from callmux.upstream.lanes import Sharing
+from callmux.upstream.links.head_start import HeadStarts
 from callmux.upstream.links.identity import ServerConfig, fingerprint, is_portable
 from callmux.upstream.links.link import Link
 from callmux.upstream.links.opening import Surroundings, open_link, secrets_of, transport_of
@@ -61,6 +62,7 @@ class Pool:
         clock: Time.
         listings: What servers listed last, kept over processes; None keeps nothing.
         bus: Who hears how servers are doing, and that what they list has changed.
+        ahead: Servers whose processes run already.
 
     Attributes:
         scoped_limits: Counts the connections for single directories and credentials.
@@ -78,7 +80,9 @@ class Pool:
         clock: Clock,
         listings: Listings | None = None,
         bus: Bus | None = None,
+        ahead: HeadStarts | None = None,
     ) -> None:
+        self._ahead = ahead
         self._surroundings = surroundings
         self._client_info = msgspec.json.encode(client_info)
         self._clock = clock
@@ -115,11 +119,13 @@ class Pool:
                 if made.health.is_news(line):
                     self._surroundings.show(who, line)
 
-            bound = ProcessBound(ONE, within=self.bound)
+            begun = None if self._ahead is None else self._ahead.of(key)
+            bound = ProcessBound(ONE, within=self.bound) if begun is None else begun.bound
             around = msgspec.structs.replace(self._surroundings, show=show, bound=bound)
 
             def make_link(scope: Scope | None) -> Link:
-                return open_link(name, config, around, scope)
+                link = begun.take(show) if begun is not None and scope is None else None
+                return link or open_link(name, config, around, scope)
 
             made = server = self._servers[key] = Server(
                 name,
@@ -157,6 +163,8 @@ class Pool:
     async def close(self) -> None:
         """Ends all servers at the same time."""
         servers, self._servers = list(self._servers.values()), {}
+        if self._ahead is not None:
+            await self._ahead.end_unused()
         await asyncio.gather(*(server.close() for server in servers))
         await self._tasks.cancel()
         await self._surroundings.guardian.end()

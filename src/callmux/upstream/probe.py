@@ -20,7 +20,7 @@ from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.hooks import Hooks
 from callmux.upstream.inventory.offer import Offer
-from callmux.upstream.links.child import KEPT_LINES
+from callmux.upstream.links.child_output import KEPT_LINES
 from callmux.upstream.links.opening import CredentialsFor, Surroundings, open_link
 from callmux.upstream.opening.last_words import SHOWN_LINES, plain, with_words
 from callmux.upstream.reading.lists import read_all

@@ -23,6 +23,7 @@ from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Enrolment, Guardian
 from callmux.upstream.leftovers import MARK
 from callmux.upstream.links import child as child_module
+from callmux.upstream.links import child_output
 from callmux.upstream.links.child import ChildLink, Launch
 from callmux.upstream.links.container import container_run
 from callmux.upstream.links.link import Listener
@@ -128,7 +129,7 @@ async def test_big_lines_pass_whole() -> None:
 async def test_a_line_beyond_the_limit_is_told_by_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for that id is told; the next line is whole."""
     original = LineBuffer
-    monkeypatch.setattr(child_module, "LineBuffer", lambda *limit: original(*(limit or (1000,))))
+    monkeypatch.setattr(child_output, "LineBuffer", lambda *limit: original(*(limit or (1000,))))
 
     script = SAY + 'print(\'{"id":7,"result":"\' + "x" * 5000 + \'"}\')\nsay("next")\n' + WAIT
     async with child(script) as watched:
@@ -359,7 +360,7 @@ STOPPED = "import os, signal; say('up'); os.kill(os.getpid(), signal.SIGSTOP)\n"
 ])  # fmt: skip
 async def test_closing_is_bounded_whatever_it_does(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that it waits, taken together, is no more than it says: a second and a half."""
-    protocol, waited = child_module._ChildProtocol, list[float]()
+    protocol, waited = child_output.ChildOutput, list[float]()
     original = protocol.ended
 
     async def ended(self: Any, seconds: float) -> bool:
@@ -476,7 +477,8 @@ async def test_stderr_is_read_to_its_end_before_the_end_is_told() -> None:
     for order in orders:
         told: list[CallFailure] = []
         listener = Listener(lambda *_: None, lambda *_: None, told.append)
-        protocol = child_module._ChildProtocol(listener, shown.append, Veil())
+        protocol = child_output.ChildOutput(shown.append, Veil())
+        protocol.hear(listener)
         for what, is_told in order:
             if what == 2:
                 protocol.pipe_data_received(2, b"why")
@@ -517,7 +519,7 @@ async def test_a_flood_of_lines_leaves_turns_for_others_and_keeps_its_order() ->
             seen = len(server.messages)
         assert server.methods == ["a", "b"]
         assert sum(isinstance(message, Malformed) for message in server.messages) == 49_000
-        assert most <= 2 * child_module.MOST_LINES
+        assert most <= 2 * child_output.MOST_LINES
 
 
 # ---- what leaves its group, and containers -------------------------------------------------------------

@@ -13,10 +13,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from math import inf
 from typing import cast
 
 import msgspec
@@ -24,13 +22,10 @@ import msgspec
 from callmux.batch_writer import BatchWriter
 from callmux.config.veil import NOTHING, Veil
 from callmux.protocol.http_client import Carrier, Point, known
-from callmux.protocol.jsonrpc import of_server
-from callmux.protocol.lines import LineBuffer, Long, Oversized
-from callmux.text import quiet
-from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Belonging, Enrolment, Guardian
 from callmux.upstream.leftovers import MARK, Container
+from callmux.upstream.links.child_output import ChildOutput
 from callmux.upstream.links.container import ENGINE_VARIABLES, ContainerRun, container_run
 from callmux.upstream.links.link import Listener
 from callmux.upstream.links.program import find_program, missing_program
@@ -39,16 +34,6 @@ from callmux.upstream.process_bound import ProcessBound
 EOF_SECONDS = 0.5
 """How long a child may take to end by itself once its stdin is closed (MCP: basic/lifecycle, "Shutdown")."""
 TERM_SECONDS = 0.5
-EXITED_SECONDS = 0.1
-"""How long a child that has ended may hold its pipes: what it started may do so for good."""
-REST_SECONDS = 5.0
-"""How long such pipes are read at most, where they bring something again and again."""
-SILENT_SECONDS = 0.3
-"""How long a child that has closed its output may take to end, so that its exit code tells more."""
-KEPT_LINES = 60
-LONGEST_SHOWN = 2000
-MOST_LINES = 200
-"""Lines that are taken in one turn of the loop: a pipe may bring 30,000 of them at once."""
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -97,7 +82,7 @@ class ChildLink(BatchWriter):
         self._launch = launch
         self._guardian = guardian
         self._show = show
-        self._protocol: _ChildProtocol | None = None
+        self._protocol: ChildOutput | None = None
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
         self._group: int | None = None
@@ -112,7 +97,18 @@ class ChildLink(BatchWriter):
         return self._transport.get_pid() if self._transport else None
 
     async def open(self, listener: Listener) -> None:
-        """Starts the process.
+        """Starts the process, unless it runs already.
+
+        Raises:
+            CallFailure: The program or its directory is not there, or may not be run.
+        """
+        if self._protocol is None:
+            await self.start()
+        assert self._protocol is not None
+        self._protocol.hear(listener)
+
+    async def start(self) -> None:
+        """Starts the process; what it says is kept until somebody listens.
 
         Raises:
             CallFailure: The program or its directory is not there, or may not be run.
@@ -135,7 +131,7 @@ class ChildLink(BatchWriter):
             belonging = self._guardian.expect(mark, _container(run, launch))
             enrolment = self._guardian.enrolment()
             transport, protocol = await loop.subprocess_exec(
-                lambda: _ChildProtocol(listener, self._show, launch.veil),
+                lambda: ChildOutput(self._show, launch.veil),
                 path,
                 *(launch.args if run is None else run.args),
                 env=_marked(launch, None if run is not None else mark),
@@ -182,7 +178,7 @@ class ChildLink(BatchWriter):
         protocol, transport, group, belonging = self._protocol, self._transport, self._group, self._belonging
         if protocol is None or transport is None or belonging is None:
             return
-        protocol.listener = None
+        protocol.hush()
         self._protocol = None
         try:
             if self._stdin is not None:
@@ -256,132 +252,3 @@ def _signal(group: int | None, number: signal.Signals) -> None:
             os.killpg(group, number)
         except (ProcessLookupError, PermissionError):
             return
-
-
-class _ChildProtocol(asyncio.SubprocessProtocol):
-    def __init__(self, listener: Listener, show: Callable[[str], None], veil: Veil) -> None:
-        self.listener: Listener | None = listener
-        self._veil = veil
-        self.stderr: deque[str] = deque(maxlen=KEPT_LINES)
-        self._show = show
-        self._lines = LineBuffer()
-        self._errors = LineBuffer(LONGEST_SHOWN)
-        self._transport: asyncio.SubprocessTransport | None = None
-        self._exited = asyncio.Event()
-        self._open = {1, 2}
-        self._later: deque[bytes | Long | Oversized] = deque()
-        self._waits = False
-        self._heard = False
-        self._until = inf
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.SubprocessTransport, transport)
-
-    async def ended(self, seconds: float) -> bool:
-        """Waits for the process to end, at most `seconds`. Gives whether it ended."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._exited.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
-        assert isinstance(data, bytes)
-        if fd == 2:
-            self._hear(data)
-            return
-        self._heard = True
-        lines = self._lines.feed(data)
-        if len(lines) <= MOST_LINES and not self._later:
-            for line in lines:
-                if (listener := self.listener) is None:
-                    return
-                listener.received(of_server(line) if type(line) is bytes else self._lines.message(line), None)
-            return
-        self._later.extend(lines)
-        self._take_some()
-
-    def _take_some(self) -> None:
-        """Takes some of the lines that came at once; the others have to wait for their turn, and so do
-        further ones, in the pipe."""
-        for _ in range(min(len(self._later), MOST_LINES)):
-            if self.listener is None:
-                self._later.clear()
-                return
-            self.listener.received(self._lines.message(self._later.popleft()), None)
-        pipe = cast(asyncio.ReadTransport, self._transport.get_pipe_transport(1)) if self._transport else None
-        if self._later:
-            if pipe is not None and not self._waits:
-                pipe.pause_reading()
-            self._waits = True
-            asyncio.get_running_loop().call_soon(self._take_some)
-        elif self._waits:
-            self._waits = False
-            # The pipe may hold more.
-            self._heard = True
-            if pipe is not None and not pipe.is_closing():
-                pipe.resume_reading()
-
-    def _hear(self, data: bytes) -> None:
-        for line in self._errors.feed(data):
-            raw = line if isinstance(line, bytes) else line.head if isinstance(line, Oversized) else line.line
-            # What a terminal would not show could part a secret.
-            text = quiet(raw.decode("utf-8", "replace").rstrip())
-            # Before the line is cut: half a secret is one, too.
-            text = self._veil.hide(text)[:LONGEST_SHOWN]
-            self.stderr.append(text)
-            self._show(text)
-
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        if fd == 2:
-            # A last line without its newline still counts.
-            self._hear(b"\n")
-        if fd == 1 and (last := self._lines.last()) is not None and self.listener is not None:
-            # Here, too, where it holds a whole message; what broke off half-way is none.
-            self.listener.received(last, None)
-        self._open.discard(fd)
-        if self._exited.is_set():
-            self._settle()
-        elif fd == 1:
-            # The process lives, but it cannot answer any more.
-            asyncio.get_running_loop().call_later(SILENT_SECONDS, self._lose)
-
-    def process_exited(self) -> None:
-        self._exited.set()
-        self._until = asyncio.get_running_loop().time() + REST_SECONDS
-        self._await_rest()
-        self._settle()
-
-    def _await_rest(self) -> None:
-        self._heard = False
-        asyncio.get_running_loop().call_later(EXITED_SECONDS, self._look)
-
-    def _look(self) -> None:
-        """Whatever has said something since may have more to say."""
-        if self._heard and asyncio.get_running_loop().time() < self._until:
-            self._await_rest()
-        else:
-            self._lose()
-
-    def _settle(self) -> None:
-        """Reads both pipes of a child that has ended to their ends, so that everything it said is known."""
-        if not self._open:
-            self._lose()
-
-    def _lose(self) -> None:
-        if self._later:
-            # What it said last comes before its end.
-            self._await_rest()
-            return
-        listener, self.listener = self.listener, None
-        if listener is None:
-            return
-        code = self._transport.get_returncode() if self._transport else None
-        if code is None:
-            reason = "the server closed its output"
-        elif code < 0:
-            reason = f"the server was ended by signal {-code}"
-        else:
-            reason = f"the server ended with exit code {code}"
-        listener.lost(failures.lost(reason, started=True))

@@ -6,7 +6,7 @@ directions is not touched and takes no further step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from callmux.config.veil import Veil
 from callmux.upstream.failures import CallFailure
@@ -46,6 +46,19 @@ class VeiledLink:
         """The last lines that the server wrote to its stderr; none where there is no such thing."""
         words: Callable[[], list[str]] | None = getattr(self.link, "last_words", None)
         return words() if words is not None else []
+
+    async def start(self) -> None:
+        """Starts the server's process, where it has one, before anybody listens.
+
+        Raises:
+            CallFailure: It cannot be started.
+        """
+        start: Callable[[], Awaitable[None]] | None = getattr(self.link, "start", None)
+        if start is not None:
+            try:
+                await start()
+            except CallFailure as failure:
+                raise failure.behind(self.veil) from None
 
     async def open(self, listener: Listener) -> None:
         veil, told_expired = self.veil, listener.expired
