@@ -156,3 +156,11 @@ async def test_the_page_is_written_beside_the_loop() -> None:
     )
     assert b"callmux_calls_total" in body
     assert turns > 1
+
+
+def test_what_is_shared_is_shown_where_something_is() -> None:
+    gauges = Gauges(1, 2, {}, (0, 0), CACHE, {"entries": 0, "storedBytes": 0}, {})
+    assert "callmux_state" not in page(Totals(), gauges).decode()
+    gauges.state = False, 3
+    found = samples(page(Totals(), gauges))
+    assert (found["callmux_state_up", ()], found["callmux_state_failures_total", ()]) == (0, 3)

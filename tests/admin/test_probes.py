@@ -73,3 +73,15 @@ async def test_ready_answers_once_the_servers_have_settled_with_what_is_so_then(
     desk.settled.set()
     status, facts = await asking
     assert (status, facts["sessions"]) == (200, 0)
+
+
+@pytest.mark.parametrize(("up", "shown"), [(True, "connected"), (False, "unavailable")])
+async def test_ready_says_whether_what_is_shared_can_be_reached_and_stays_ready(up: bool, shown: str) -> None:
+    async def ready() -> str:
+        return "ok"
+
+    exchange = FakeExchange()
+    routes = probe_routes([], ready, lambda who: {}, lambda: up)
+    await routes["/ready"](cast(Exchange, exchange))
+    [(status, facts)] = exchange.answers
+    assert (status, facts["state"]) == (200, shown)

@@ -26,7 +26,7 @@ async def test_listeners_with_one_prefix_have_one_seal_and_others_have_another(
     keys = []
     for one in (prefix, prefix, own_prefix()):
         shared = await open_shared_state(StateSection(url=redis_url, key_prefix=one), tmp_path, {})
-        keys.append(await shared.session_key())
+        keys.append(shared.derived("sessions"))
         await shared.close()
     assert keys[0] == keys[1] != keys[2]
     assert len(keys[0]) == 32
@@ -38,7 +38,7 @@ async def test_with_a_key_of_its_own_a_listener_starts_while_redis_is_away(tmp_p
     for secret in (KEY, KEY, KEY + "!"):
         state = StateSection(url=f"unix://{tmp_path}/none", key="env:KEY")
         shared = await open_shared_state(state, tmp_path, {"KEY": secret})
-        keys.append(await shared.session_key())
+        keys.append(shared.derived("sessions"))
         assert shared.facts()["connected"] is False
         assert shared.facts()["problem"]
         assert shared.derived("tokens") != shared.derived("sessions")
@@ -48,10 +48,8 @@ async def test_with_a_key_of_its_own_a_listener_starts_while_redis_is_away(tmp_p
 
 @real_loop()
 async def test_without_one_it_says_what_would_help(tmp_path: Path) -> None:
-    shared = await open_shared_state(StateSection(url=f"unix://{tmp_path}/none"), tmp_path, {})
     with pytest.raises(StoreUnavailable, match=r"state\.key"):
-        await shared.session_key()
-    await shared.close()
+        await open_shared_state(StateSection(url=f"unix://{tmp_path}/none"), tmp_path, {})
 
 
 @real_loop()
@@ -67,8 +65,9 @@ async def test_a_password_behind_a_reference_opens_it_and_is_hidden_everywhere(
         assert EVERYWHERE.hide("x hush-hush-hush-9 y") == "x [redacted] y"
         assert "hush-hush" not in repr(shared)
         await shared.close()
+        env = {"P": "other-hush-9", "KEY": KEY}
         wrong = await open_shared_state(
-            StateSection(url=server.url, password="env:P"), tmp_path, {"P": "other-hush-9"}
+            StateSection(url=server.url, password="env:P", key="env:KEY"), tmp_path, env
         )
         assert not wrong.connection.is_up
         assert "other-hush-9" not in caplog.text

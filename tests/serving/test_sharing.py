@@ -19,7 +19,7 @@ from callmux.errors import StoreUnavailable
 from callmux.serving.sharing import shared_by
 from tests.library.test_gateway import ENV, NOTES
 from tests.redis_server import RedisServer, own_prefix
-from tests.support import SECONDS, real_loop
+from tests.support import SECONDS, real_loop, until
 
 HEADERS = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
 GREETING = {
@@ -53,6 +53,17 @@ async def ask(
     return await asyncio.to_thread(fetch)
 
 
+async def look(listener: Listener, path: str) -> Any:
+    """What a page says."""
+
+    def fetch() -> Any:
+        with urllib.request.urlopen(listener.url + path, timeout=SECONDS) as answer:
+            text = answer.read()
+            return json.loads(text) if text[:1] == b"{" else text
+
+    return await asyncio.to_thread(fetch)
+
+
 def call(id: int, method: str, **params: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
 
@@ -67,7 +78,6 @@ async def test_a_session_goes_on_at_another_listener_and_ends_at_both(redis_url:
     async with Listener(given, env=ENV) as first, Listener(given, env=ENV) as second:
         status, id, _ = await ask(first, GREETING)
         assert (status, bool(id)) == (200, True)
-        assert (await ask(first, call(2, "logging/setLevel", level="debug"), id))[0] == 200
         status, _, body = await ask(second, call(3, "tools/call", name="notes__add", arguments={}), id)
         assert (status, b'"id":3' in body) == (200, True), body
         (shown,) = second.health()["runtime"]["sessions"]
@@ -86,11 +96,21 @@ async def test_a_session_outlives_redis_and_the_listener_that_began_it(own_redis
     env = {**ENV, "KEY": "a key that is long enough"}
     async with Listener(given, env=env) as first:
         _, id, _ = await ask(first, GREETING)
+        assert (await look(first, "/ready"))["state"] == "connected"
+        assert first.health()["runtime"]["state"]["connected"] is True
         own_redis.kill()
+        assert (await ask(first, GREETING))[0] == 200
         assert (await ask(first, call(2, "ping"), id))[0] == 200
+        ready = await look(first, "/ready")
+        assert (ready["status"], ready["state"]) == ("ok", "unavailable")
+        assert b"\ncallmux_state_up 0\n" in await look(first, "/metrics")
+        assert first.health()["runtime"]["state"]["problem"]
     async with Listener(given, env=env) as second:
         assert (await ask(second, call(3, "ping"), id))[0] == 200
         own_redis.start()
+        await until(lambda: second.health()["runtime"]["state"]["connected"], "Redis")
+        async with Listener(given, env=env) as third:
+            assert (await ask(third, call(4, "ping"), id))[0] == 200
 
 
 @real_loop()

@@ -1,8 +1,7 @@
-"""What a store of parked calls promises, in memory and behind a wire."""
+"""What a store of parked calls promises, in memory and behind a wire (in Redis: `test_redis_parked`)."""
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import pytest
@@ -10,44 +9,21 @@ import pytest
 from callmux.errors import StoreUnavailable
 from callmux.stores.border import Border
 from callmux.stores.memory_parked import MemoryParkedCalls
-from callmux.stores.parked import ParkedCall, ParkedCalls
+from tests.stores.contracts import ANNA, PARKED, Scene, given
 from tests.stores.remote import FAILS, HANGS, LATE_FAILS, RemoteParkedCalls, Wire
 
-ANNA = ParkedCall(owner="anna", request=b"r", process="p", until=60)
+
+@pytest.mark.parametrize("kind", [MemoryParkedCalls, RemoteParkedCalls])
+@pytest.mark.parametrize("scene", PARKED)
+async def test_a_store_keeps_its_promises(scene: Scene, kind: type[Any]) -> None:
+    await scene(kind())
 
 
-async def given(answer: Any) -> Any:
-    return await answer if inspect.isawaitable(answer) else answer
-
-
-@pytest.fixture(params=[MemoryParkedCalls, RemoteParkedCalls])
-def parked(request: pytest.FixtureRequest) -> ParkedCalls:
-    made: ParkedCalls = request.param()
-    return made
-
-
-async def test_a_token_is_good_once(parked: ParkedCalls) -> None:
-    assert await given(parked.park("t", ANNA, 0)) is True
-    assert await given(parked.take("t", "anna", 1)) == ANNA
-    assert await given(parked.take("t", "anna", 1)) is None
-
-
-async def test_a_token_that_others_try_stays_good_for_its_owner(parked: ParkedCalls) -> None:
-    await given(parked.park("t", ANNA, 0))
-    assert await given(parked.take("t", "bob", 1)) is None
-    assert await given(parked.take("t", "anna", 1)) == ANNA
-
-
-async def test_a_token_is_no_good_once_its_call_has_expired(parked: ParkedCalls) -> None:
+@pytest.mark.parametrize("kind", [MemoryParkedCalls, RemoteParkedCalls])
+async def test_a_token_is_no_good_once_its_call_has_expired(kind: type[Any]) -> None:
+    parked = kind()
     await given(parked.park("t", ANNA, 0))
     assert await given(parked.take("t", "anna", 60)) is None
-
-
-async def test_a_token_is_no_good_once_its_call_has_ended(parked: ParkedCalls) -> None:
-    await given(parked.park("t", ANNA, 0))
-    await given(parked.drop("t"))
-    await given(parked.drop("t"))
-    assert await given(parked.take("t", "anna", 1)) is None
 
 
 @pytest.mark.parametrize("way", [FAILS, LATE_FAILS, HANGS])

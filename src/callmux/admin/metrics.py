@@ -143,6 +143,11 @@ def families(totals: Totals, gauges: Gauges) -> Iterator[Metric]:
         for kind in ("new", "read")
     }
     yield counter("conversation_tokens", about, ["way", "kind"], spent)
+    if gauges.state is not None:
+        yield gauge("state_up", "1 while what several listeners share can be reached.", gauges.state[0])
+        yield CounterMetricFamily(
+            "callmux_state_failures", "Requests to it that failed.", value=gauges.state[1]
+        )
     yield from _kept(gauges.keeping)
     for name, about, label in (
         ("reloads", "Readings of a changed configuration.", "outcome"),

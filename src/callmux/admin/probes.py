@@ -18,6 +18,7 @@ def probe_routes(
     sessions: Sized,
     readiness: Callable[[], Awaitable[str]],
     status: Callable[[Principal | None], dict[str, Any]],
+    shares: Callable[[], bool] | None = None,
 ) -> dict[str, Route]:
     """The routes by path.
 
@@ -25,6 +26,7 @@ def probe_routes(
         sessions: The sessions there are.
         readiness: Gives `ok`, `degraded` or `down`, once every server is up or has failed.
         status: Gives what `callmux_status` shows to somebody.
+        shares: Says whether what several listeners share can be reached; None where nothing is shared.
     """
 
     async def health(exchange: Exchange) -> None:
@@ -34,6 +36,9 @@ def probe_routes(
     async def ready(exchange: Exchange) -> None:
         state = await readiness()
         facts = {"status": state, "sessions": len(sessions), "downstream": status(exchange.principal)}
+        if shares is not None:
+            # It changes no status: it is away for all listeners, and somebody must serve.
+            facts["state"] = "connected" if shares() else "unavailable"
         await exchange.answer_json(200 if state == "ok" else 503, facts)
 
     return {"/health": health, "/ready": ready}

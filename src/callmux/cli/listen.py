@@ -122,7 +122,8 @@ async def listen(
     base_dir = path.parent if path else Path.cwd()
     shared = await shared_by(config, base_dir, env)
     listening = _bound(options) if before is None else before.listening
-    host = Host(config, base_dir, env, show, single=False)
+    stores = None if shared is None else shared.stores
+    host = Host(config, base_dir, env, show, single=False, stores=stores)
     guard = Guard(clock := Clock(), host.bus)
     observers = Observers(host.bus, base_dir, clock, sys.stderr.write, listens=True)
     observers.configure(config)
@@ -211,7 +212,7 @@ async def listen(
 
 async def _key(state: Path, shared: SharedState | None) -> bytes:
     if shared is not None:
-        return await shared.session_key()
+        return shared.derived("sessions")
     try:
         return await aside(lambda: session_key(state), STATE_SECONDS)
     except TimeoutError:

@@ -160,7 +160,16 @@ class Listener:
         except BaseException:
             listening.close()
             raise
-        host = Host(config, self._loader.base_dir, self._env, self._show, single=False, clock=self._clock)
+        stores = None if shared is None else shared.stores
+        host = Host(
+            config,
+            self._loader.base_dir,
+            self._env,
+            self._show,
+            single=False,
+            clock=self._clock,
+            stores=stores,
+        )
         guard = Guard(self._clock, host.bus)
         observers = Observers(host.bus, self._loader.base_dir, self._clock, log.info, listens=True)
         parts = self._parts = _Parts(
@@ -182,7 +191,7 @@ class Listener:
                 guard,
                 observers,
                 parts.reader,
-                secrets.token_bytes(32) if shared is None else await shared.session_key(),
+                secrets.token_bytes(32) if shared is None else shared.derived("sessions"),
                 self._clock,
                 loopback=is_loopback(self.host),
                 shared=shared,

@@ -22,11 +22,24 @@ class Gauges:
         running, waiting: Calls that run, and that wait for their turn.
         cache, results: What the cache and the store of shortened results say of themselves.
         keeping: How the files are doing in which something is kept of the past.
+        state: Whether what several listeners share can be reached, and how many requests to it failed; None
+            where nothing is shared.
         usage: What conversations have cost their models, as estimated, by way and by what is counted.
     """
 
     __slots__ = (
-        *("cache", "in_flight", "keeping", "results", "running", "servers", "sessions", "usage", "waiting"),
+        *(
+            "cache",
+            "in_flight",
+            "keeping",
+            "results",
+            "running",
+            "servers",
+            "sessions",
+            "state",
+            "usage",
+            "waiting",
+        ),
     )
 
     def __init__(
@@ -46,4 +59,5 @@ class Gauges:
         self.cache = cache
         self.results = results
         self.keeping = keeping
+        self.state: tuple[bool, int] | None = None
         self.usage: Mapping[str, Mapping[str, int]] = {}

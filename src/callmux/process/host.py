@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,6 @@ from callmux.upstream.visits import VISIT_OVER
 
 if TYPE_CHECKING:
     from callmux.guard.principal import Principal
-    from callmux.session.modern.parking import Parking
-    from callmux.session.modern.request import ModernRequest
     from callmux.upstream.links.head_start import HeadStarts
 
 log = logging.getLogger(__name__)
@@ -70,6 +69,7 @@ class Host:
         show: Takes a server's name and a line it wrote to stderr.
         single: Whether there will only ever be one session (stdio), so nothing needs connections of its own.
         ahead: Servers whose processes run already.
+        stores: Makes its stores; those in memory where absent.
 
     Attributes:
         entitlements: Who the clients of sessions are, and what they may use.
@@ -98,6 +98,7 @@ class Host:
         single: bool,
         clock: Clock | None = None,
         ahead: HeadStarts | None = None,
+        stores: Callable[..., Stores] | None = None,
     ) -> None:
         self._clock = clock or Clock()
         self._namespace = env.get("CALLMUX_NAMESPACE") or None
@@ -125,7 +126,7 @@ class Host:
             self._keep, lambda: self.runtime.offers, self.entitlements.may_read
         )
         self.strict_failure: asyncio.Future[StartupFailed] = asyncio.get_running_loop().create_future()
-        self._stores = Stores(bus=self.bus)
+        self._stores = (stores or Stores)(bus=self.bus)
         self.desk = Desk(state, single=single, clock=self._clock)
         self.diagnostics: Callable[[], dict[str, Any]] = dict
         self.reloads = Reloads(self._clock, self.bus)
@@ -134,12 +135,7 @@ class Host:
         self.unguarded = single and self.runtime.oversight is None
         self.runtime.take_effect()
         self._stores.configure(config, self.runtime.servers, self._clock.monotonic())
-        self.dispatch = Dispatch(self, self._parking)
-
-    def _parking(self) -> Parking[ModernRequest]:
-        from callmux.session.modern.parking import Parking
-
-        return Parking(self._stores.parked, self._clock.monotonic)
+        self.dispatch = Dispatch(self, partial(self._stores.parking, self._clock.monotonic))
 
     @property
     def offers(self) -> Offers:

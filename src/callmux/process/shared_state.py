@@ -20,9 +20,14 @@ from callmux.config.redis_url import RedisAddress, read_redis_url
 from callmux.config.state import StateSection
 from callmux.config.veil import EVERYWHERE, Veil
 from callmux.errors import ConfigError, StoreUnavailable
+from callmux.observe.bus import Bus
+from callmux.process.stores import PARKED, Stores
 from callmux.secrets.single import looked_up
 from callmux.stores.redis_client import make_client
 from callmux.stores.redis_connection import RedisConnection
+from callmux.stores.redis_parked import RedisParkedCalls
+from callmux.stores.redis_replay import RedisReplay
+from callmux.stores.redis_results import RedisResults
 from callmux.stores.redis_sessions import RedisSessions
 
 log = logging.getLogger(__name__)
@@ -48,6 +53,9 @@ class SharedState:
         config: The section that says where.
         connection: The Redis.
         sessions: The sessions of all listeners.
+        results: Results that went out shortened.
+        replay: Answers for clients that come back.
+        parked: Requests that wait for their clients.
     """
 
     def __init__(
@@ -64,22 +72,33 @@ class SharedState:
         seconds, connect_seconds = config.timeout_ms / 1000, config.connect_timeout_ms / 1000
         self.connection = RedisConnection(client, address.shown, config.key_prefix, seconds, connect_seconds)
         self.sessions = RedisSessions(self.connection)
+        self.results = RedisResults(self.connection)
+        self.replay = RedisReplay(self.connection)
+        self.parked = RedisParkedCalls(self.connection, PARKED)
 
     def __repr__(self) -> str:
         return f"SharedState({self.connection!r})"
 
-    async def session_key(self) -> bytes:
-        """What seals the ids of sessions, the same for all listeners.
+    def stores(self, bus: Bus) -> Stores:
+        """The stores of this process.
+
+        Args:
+            bus: Who hears what they do.
+        """
+        return Stores(None, self.results, bus, self.parked, self.derived("parked"))
+
+    async def unlock(self) -> None:
+        """Finds the secret that all listeners have: before any key is derived from it.
 
         Raises:
             StoreUnavailable: Redis has it, and cannot be reached.
         """
         if self._secret:
-            return self.derived("sessions")
+            return
         key = self.connection.key("seal")
         try:
             await self.connection.run("SET", key, secrets.token_bytes(KEY_BYTES), "NX")
-            return bytes(await self.connection.run("GET", key))
+            self._secret = bytes(await self.connection.run("GET", key))
         except StoreUnavailable as error:
             raise StoreUnavailable(
                 f"{error.message}. A listener with state.key can start all the same: give all of them the"
@@ -87,7 +106,7 @@ class SharedState:
             ) from None
 
     def derived(self, purpose: str) -> bytes:
-        """A key for one purpose, made of the common secret."""
+        """A key for one purpose, made of the secret that all listeners have."""
         return hashlib.blake2b(self._secret, digest_size=KEY_BYTES, person=purpose.encode()[:16]).digest()
 
     def facts(self) -> dict[str, Any]:
@@ -99,7 +118,8 @@ class SharedState:
         return facts
 
     async def close(self) -> None:
-        """Ends the connection."""
+        """Brings to Redis what still waits, and ends the connection."""
+        await self.replay.close()
         await self.connection.close()
 
 
@@ -112,6 +132,7 @@ async def open_shared_state(config: StateSection, base_dir: Path, env: Mapping[s
 
     Raises:
         ConfigError: A reference has no value, the URL is none, or the package is not installed.
+        StoreUnavailable: Redis has the seal of all listeners, and cannot be reached.
     """
 
     def look_up() -> tuple[RedisAddress, str, str]:
@@ -147,4 +168,9 @@ async def open_shared_state(config: StateSection, base_dir: Path, env: Mapping[s
     shared = SharedState(config, address, sentinels, secret, ca_file)
     if await shared.connection.open():
         log.info("sharing sessions through Redis at %s", shared.connection.where)
+    try:
+        await shared.unlock()
+    except StoreUnavailable:
+        await shared.close()
+        raise
     return shared

@@ -5,7 +5,8 @@ Owned by `callmux.process.host`, so that it survives a reload, and lent to each 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from callmux.config.model import Config
 from callmux.observe.bus import Bus
@@ -18,6 +19,10 @@ from callmux.stores.memory import MemoryCache
 from callmux.stores.memory_parked import MemoryParkedCalls
 from callmux.stores.parked import ParkedCalls, ParkedLimits
 from callmux.stores.results import Results, StoreLimits
+
+if TYPE_CHECKING:
+    from callmux.session.modern.parking import Parking
+    from callmux.session.modern.request import ModernRequest
 
 PARKED = ParkedLimits(each=1000, total=4000)
 """Requests that may wait for their clients: where nobody is asked who they are, all are of one owner."""
@@ -33,6 +38,7 @@ class Stores:
         results: Where results that went out shortened are; None for this process.
         bus: Who hears what they do.
         parked: Where records of parked requests are; None for this process.
+        seal: Seals the names of parked requests, where several processes share the records.
 
     Attributes:
         cache: Results of reads.
@@ -49,6 +55,7 @@ class Stores:
         results: Results | None = None,
         bus: Bus | None = None,
         parked: ParkedCalls | None = None,
+        seal: bytes | None = None,
     ) -> None:
         store: SharedCache = MemoryCache() if cache is None else cache
         self.cache: Cache = store
@@ -57,7 +64,18 @@ class Stores:
         self.counters = Counters()
         self.results = Shelf(store=results, bus=bus)
         self.parked: ParkedCalls = MemoryParkedCalls(PARKED) if parked is None else parked
+        self._seal = seal
         self._servers: dict[str, object] = {}
+
+    def parking(self, now: Callable[[], float]) -> Parking[ModernRequest]:
+        """Where requests wait for clients that come again.
+
+        Args:
+            now: The monotonic clock.
+        """
+        from callmux.session.modern.parking import Parking  # most clients greet
+
+        return Parking(self.parked, now, self._seal)
 
     def configure(self, config: Config, servers: Mapping[str, object], now: float) -> None:
         """Applies the bounds of a configuration to what is kept already.

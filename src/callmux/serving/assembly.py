@@ -58,9 +58,8 @@ def assemble(
         shared: What it shares with other listeners; None where it has everything for itself.
     """
     config = host.runtime.config
-    listener = Listener(
-        config, BodyLimits(config, host.addressed), host.dispatch, _Sessions(host), key, clock
-    )
+    limits, replay = BodyLimits(config, host.addressed), None if shared is None else shared.replay
+    listener = Listener(config, limits, host.dispatch, _Sessions(host), key, clock, replay)
     listener.gate = guard.gate(config)
     if shared is not None:
         share_sessions(shared, listener, host, key, clock)
@@ -69,10 +68,17 @@ def assemble(
     def gauges() -> Gauges:
         now = host.runtime.gauges(app.in_flight, len(listener.table), observers.keeping())
         now.usage = used.total(host.sessions)
+        if shared is not None:
+            now.state = shared.connection.is_up, shared.connection.failures
         return now
 
     pages = Pages(
-        probe_routes(listener.table, host.readiness, host.full_status),
+        probe_routes(
+            listener.table,
+            host.readiness,
+            host.full_status,
+            None if shared is None else lambda: shared.connection.is_up,
+        ),
         lambda: observers.totals,
         gauges,
     )
@@ -93,6 +99,7 @@ def assemble(
         **session_facts(listener),
         "usage": used.shown(host.sessions),
         **_problems(observers),
+        **({} if shared is None else {"state": shared.facts()}),
     }
     app = App(listener, pages, loopback, host.bus, trees=trees)
     return listener, app, trees

@@ -60,6 +60,9 @@ class Border:
         if asked.cancelled():
             raise self._failed("it gave up")
         if (error := asked.exception()) is not None:
+            if isinstance(error, StoreUnavailable):
+                # Whoever raises it has said so in the log.
+                raise StoreUnavailable(f"{self._name} cannot be reached: try again in a moment") from error
             raise self._failed(repr(error))
         return asked.result()
 

@@ -44,7 +44,7 @@ class ParkedCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParkedCalls(Protocol):
-    """Records of parked calls, by token. Times are of one clock, the caller's choice."""
+    """Records of parked calls, by token. Times are monotonic, of the process that asks."""
 
     def park(self, token: str, call: ParkedCall, now: float) -> bool | Awaitable[bool]:
         """Keeps a record; says whether there was room for one more of this owner."""

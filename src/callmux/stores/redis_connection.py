@@ -25,6 +25,8 @@ SCHEMA = "1"
 """The version of everything that is kept: another version has other keys."""
 PAUSE_SECONDS = 2.0
 """How often it is looked whether Redis is there while nobody asks it for anything."""
+SILENT_SECONDS = 60.0
+"""How long nothing more is logged of commands that are refused."""
 FIRST_DELAY = 0.05
 LONGEST_DELAY = 2.0
 WORTHLESS = ("LOADING", "NOAUTH", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS")
@@ -81,6 +83,7 @@ class RedisConnection:
         self._returned: list[Callable[[], None]] = []
         self._mark = b""
         self._told = False
+        self._silent_until = 0.0
 
     def __repr__(self) -> str:
         return f"RedisConnection({self.where!r}, {'up' if self.is_up else self.problem})"
@@ -142,6 +145,9 @@ class RedisConnection:
             if reason.startswith(WORTHLESS) or type(error).__name__ == "BusyLoadingError":
                 raise self._failed(reason) from error
             self.failures += 1
+            if self._silent_until <= (now := asyncio.get_running_loop().time()):
+                self._silent_until = now + SILENT_SECONDS
+                log.warning("could not use Redis at %s: it refuses %s: %s", self.where, command[0], reason)
             raise StoreUnavailable(f"Redis at {self.where} refuses {command[0]!s}: {reason}") from error
 
     def _failed(self, reason: str) -> StoreUnavailable:

@@ -56,13 +56,14 @@ class Parking(Generic[R]):
 
     Args:
         calls: The records of them.
-        now: The time, by one clock for all who share the records.
+        now: The monotonic clock.
+        key: Seals the names; None where nobody else reads them.
     """
 
-    def __init__(self, calls: ParkedCalls, now: Callable[[], float]) -> None:
+    def __init__(self, calls: ParkedCalls, now: Callable[[], float], key: bytes | None = None) -> None:
         self._calls = calls
         self._now = now
-        self._key = secrets.token_bytes(32)
+        self._key = key or secrets.token_bytes(32)
         self._process = secrets.token_hex(8)
         self._here: dict[str, tuple[R, asyncio.TimerHandle]] = {}
         self._border = Border("the store of parked calls")
@@ -96,6 +97,9 @@ class Parking(Generic[R]):
         """
         token, _, seal = state.rpartition(".")
         if not hmac.compare_digest(seal.encode(), self._seal(token, owner, digest).encode()):
+            raise RpcError(INVALID_PARAMS, _GONE)
+        if token not in self._here:
+            # Another process may have it: its record is left to that.
             raise RpcError(INVALID_PARAMS, _GONE)
         try:
             record = await self._given(self._calls.take(token, owner, self._now()))

@@ -40,6 +40,7 @@ from callmux.transport.http.seats import Seats
 from callmux.transport.http.web_session import STATELESS, STREAMABLE, WebSession
 
 if TYPE_CHECKING:
+    from callmux.stores.replay import Replay
     from callmux.stores.sessions import KeptSession
     from callmux.transport.http.shared_sessions import SharedSessions
 
@@ -95,6 +96,7 @@ class Listener:
         sessions: Hears of sessions that begin and end.
         key: Seals session ids.
         clock: Time.
+        replay: Where answers are kept for clients that come back; None for this process.
 
     Attributes:
         now: The monotonic clock.
@@ -121,6 +123,7 @@ class Listener:
         sessions: Sessions,
         key: bytes,
         clock: Clock,
+        replay: Replay | None = None,
     ) -> None:
         self._handler = handler
         self._sessions = sessions
@@ -133,7 +136,7 @@ class Listener:
         self.shared: SharedSessions | None = None
         self.elsewhere: Callable[[str, bytes], None] | None = None
         self._tasks = TaskSet("listener")
-        self._kept = KeptStreams(clock.monotonic)
+        self._kept = KeptStreams(clock.monotonic, replay)
         self.seats = Seats(self._seated, self._profile, owner_of, clock.monotonic)
         self.table: SessionTable[WebSession] = SessionTable(clock, key, self._end)
         self.configure(config, limits)
@@ -268,8 +271,7 @@ class Listener:
             if self.shared is not None and kept is not None:
                 saved = self.shared.take_up(seat, kept)
             if saved is not None:
-                seat.session.facts.client_name = saved.client_name
-                seat.session.facts.waits = saved.waits
+                seat.session.facts.client_name, seat.session.facts.waits = saved.client_name, saved.waits
                 self._tasks.spawn(self._restore(seat, saved, Said(principal=exchange.principal)))
         return self.find(id, exchange)
 

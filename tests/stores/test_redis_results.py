@@ -1,0 +1,100 @@
+"""Results in Redis: what others can read, what stays here, and what is bounded there."""
+
+from __future__ import annotations
+
+import signal
+
+import msgspec
+import pytest
+
+from callmux.errors import StoreUnavailable
+from callmux.stores.redis_results import LARGEST, RedisResults
+from callmux.stores.results import Stored, StoreLimits
+from tests.redis_server import RedisServer, connected, own_prefix
+from tests.stores.contracts import RESULTS, Scene, given, stored
+from tests.support import real_loop
+
+
+@real_loop()
+@pytest.mark.parametrize("scene", RESULTS)
+async def test_a_store_keeps_its_promises(scene: Scene, redis_url: str) -> None:
+    async with connected(redis_url) as redis:
+        await scene(RedisResults(redis))
+
+
+@real_loop()
+async def test_another_listener_reads_what_this_one_keeps(redis_url: str) -> None:
+    prefix = own_prefix()
+    async with connected(redis_url, prefix) as here, connected(redis_url, prefix) as there:
+        results, others = RedisResults(here), RedisResults(there)
+        await given(results.put(stored("a", "anna")))
+        assert await given(others.get("a", "anna")) == stored("a", "anna")
+        assert await given(others.get("a", "bob")) is None
+        # One bound for both.
+        others.configure(StoreLimits(results=1))
+        await given(others.put(stored("b")))
+        assert await given(results.get("a", "anna")) is None
+        assert others.facts()["entries"] == 1
+
+
+@real_loop()
+async def test_what_is_in_the_file_of_this_listener_is_read_there_and_by_others_in_redis(
+    redis_url: str,
+) -> None:
+    prefix = own_prefix()
+    large = msgspec.structs.replace(stored("a"), spooled=True)
+    async with connected(redis_url, prefix) as here, connected(redis_url, prefix) as there:
+        results = RedisResults(here)
+        results.configure(StoreLimits(results=1))
+        assert await given(results.put(large)) == []
+        assert results.get("a", "") == msgspec.structs.replace(large, raw=None)
+        assert (await given(RedisResults(there).get("a", ""))).raw == b"{}"
+        more = msgspec.structs.replace(large, ref="b")
+        assert await given(results.put(more)) == ["a"]
+
+
+@real_loop()
+async def test_what_is_too_large_for_redis_stays_here(redis_url: str) -> None:
+    prefix = own_prefix()
+    async with connected(redis_url, prefix) as here, connected(redis_url, prefix) as there:
+        results = RedisResults(here)
+        large = Stored(ref="a", tool="t", owner="", size=LARGEST + 1, raw=b"x" * (LARGEST + 1))
+        assert results.put(large) == []
+        assert results.get("a", "") is large
+        assert await given(RedisResults(there).get("a", "")) is None
+
+
+@real_loop()
+async def test_all_of_it_goes_by_itself(redis_url: str) -> None:
+    async with connected(redis_url) as redis:
+        await given(RedisResults(redis).put(stored("a")))
+        keys = [key for key in await redis.run("KEYS", redis.key("*")) if not key.endswith(b"mark")]
+        assert len(keys) == 3
+        left = [await redis.run("TTL", key) for key in keys]
+        assert all(0 < seconds <= 24 * 3600 for seconds in left)
+
+
+@real_loop()
+async def test_while_redis_is_away_results_stay_here_and_others_are_perhaps_there(
+    own_redis: RedisServer,
+) -> None:
+    async with connected(own_redis.url, seconds=0.2) as redis:
+        results = RedisResults(redis)
+        await given(results.put(stored("there")))
+        own_redis.signal(signal.SIGSTOP)
+        await given(results.put(stored("late")))
+        assert results.put(stored("here")) == []
+        for ref in ("late", "here"):
+            assert await given(results.get(ref, "")) == stored(ref)
+        with pytest.raises(StoreUnavailable):
+            await given(results.get("there", ""))
+
+
+@real_loop()
+async def test_what_cannot_be_read_is_as_if_it_were_not_there(
+    redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(redis_url) as redis:
+        await redis.run("HSET", redis.key("{results}", "values"), "a", b"\xc1")
+        assert await given(RedisResults(redis).get("a", "")) is None
+        assert "could not read a result" in caplog.text
