@@ -15,7 +15,7 @@ from callmux.observe.facts import LimitReached
 from callmux.stores.counts import InFlight, Rates
 from callmux.tasks import at_once
 from tests.guard.callers import FakeCaller, enter
-from tests.stores.remote import FAILS, HANGS, RemoteInFlight, RemoteRates, Wire
+from tests.stores.remote import FAILS, HANGS, LATE_FAILS, RemoteInFlight, RemoteRates, Wire
 from tests.support import FakeClock, until
 
 
@@ -37,9 +37,15 @@ class Named:
 class Scene:
     """A gate that can be configured anew."""
 
-    def __init__(self, rates: Rates | None = None, in_flight: InFlight | None = None, **wanted: Any) -> None:
+    def __init__(
+        self,
+        rates: Rates | None = None,
+        in_flight: InFlight | None = None,
+        strict: bool = False,
+        **wanted: Any,
+    ) -> None:
         self.clock = FakeClock()
-        self.limits = AbuseLimits(self.clock.clock.monotonic, rates, in_flight)
+        self.limits = AbuseLimits(self.clock.clock.monotonic, rates, in_flight, strict=strict)
         self.configure(**wanted)
 
     def configure(self, **wanted: Any) -> None:
@@ -206,6 +212,40 @@ async def test_nobody_is_refused_because_counts_cannot_be_reached(way: str) -> N
     )
     assert [await limited.asks("ops") for _ in range(3)] == [200] * 3
     await limited.limits.close()
+
+
+@pytest.mark.parametrize("way", [FAILS, HANGS])
+@pytest.mark.parametrize(
+    "limit", ["global_requests_per_minute", "principal_requests_per_minute", "principal_max_in_flight"]
+)
+async def test_strict_limits_refuse_while_counts_cannot_be_reached_and_probes_are_answered(
+    way: str, limit: str
+) -> None:
+    store = RemoteInFlight(Wire(way))
+    limited = Scene(RemoteRates(Wire(way)), store, strict=True, **{limit: 10})
+    refusal = await limited.refusal("ops")
+    assert (refusal.status, refusal.headers, refusal.limit) == (503, {"Retry-After": "1"}, None)
+    for path in ("/health", "/ready"):
+        caller = FakeCaller()
+        caller.path = path
+        await enter(limited.gate, caller)
+    await limited.limits.close()
+
+
+async def test_strict_limits_that_can_be_counted_are_the_same_limits() -> None:
+    in_flight = RemoteInFlight()
+    limited = Scene(
+        RemoteRates(), in_flight, strict=True, principal_requests_per_minute=2, principal_max_in_flight=2
+    )
+    assert [await limited.asks("ops") for _ in range(3)] == [200, 200, 429]
+    await until(lambda: len(in_flight.kept) == 0, "nothing in flight")
+
+
+async def test_who_is_refused_because_nobody_says_whether_it_was_counted_is_not_in_flight_for_ever() -> None:
+    in_flight = RemoteInFlight(Wire(LATE_FAILS))
+    limited = Scene(None, in_flight, strict=True, principal_max_in_flight=1)
+    assert (await limited.refusal("ops")).status == 503
+    await until(lambda: len(in_flight.kept) == 0, "nothing in flight")
 
 
 async def test_a_client_that_leaves_while_it_is_counted_is_not_in_flight_for_ever() -> None:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from callmux.errors import StoreUnavailable
 from callmux.guard.rates import Rate
 from callmux.stores.memory_counts import MemoryRates
 from tests.stores.remote import FAILS, HANGS, MIXED, SLOW, RemoteRates, Wire
@@ -62,5 +63,17 @@ async def test_counts_that_must_be_waited_for_give_the_same_verdicts(way: str) -
 async def test_a_store_that_does_not_answer_refuses_nobody(way: str) -> None:
     rate = Rate(1, "all", RemoteRates(Wire(way)), FakeClock().clock.monotonic)
     assert [await v for _ in range(5) if not isinstance(v := rate.hit(), bool)] == [True] * 5
+    await rate.give_back()
+    assert await rate.seconds_left() == 1
+
+
+@pytest.mark.parametrize("way", [FAILS, HANGS])
+async def test_a_strict_rate_says_that_nobody_counts(way: str) -> None:
+    rate = Rate(1, "all", RemoteRates(Wire(way)), FakeClock().clock.monotonic, strict=True)
+    for _ in range(3):
+        verdict = rate.hit()
+        assert not isinstance(verdict, bool)
+        with pytest.raises(StoreUnavailable):
+            await verdict
     await rate.give_back()
     assert await rate.seconds_left() == 1

@@ -131,3 +131,23 @@ async def test_a_listener_that_needs_redis_to_start_says_so(tmp_path: Path) -> N
     with pytest.raises(StoreUnavailable, match=r"state\.key"):
         await listener.start()
     assert listener.health()["state"] == "stopped"
+
+
+@real_loop()
+@pytest.mark.parametrize(("policy", "status"), [("closed", 503), ("open", 200)])
+async def test_limits_hold_over_all_listeners_and_while_redis_is_away_as_the_configuration_says(
+    own_redis: RedisServer, policy: str, status: int
+) -> None:
+    given = config(own_redis.url, own_prefix(), onUnavailable=policy)
+    given["abuseControls"] = {"principalRequestsPerMinute": 3, "principalMaxInFlight": 2}
+    async with Listener(given, env=ENV) as first, Listener(given, env=ENV) as second:
+        found = [(await ask(one, GREETING))[0] for one in (first, second, first, second, first)]
+        assert found == [200, 200, 200, 429, 429]
+        own_redis.kill()
+        assert (await ask(first, GREETING))[0] == status
+        assert (await look(first, "/ready"))["state"] == "unavailable"
+        assert b"callmux_state_up 0" in await look(first, "/metrics")
+        own_redis.start()
+        async with asyncio.timeout(SECONDS):
+            while (await ask(first, GREETING))[0] != 200:
+                await asyncio.sleep(0.05)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, TypeAlias
 
+from callmux.stores.counts import InFlight, Rates
 from callmux.stores.parked import ParkedCall, ParkedCalls
 from callmux.stores.replay import FinishedStream, Replay
 from callmux.stores.results import Remainder, Results, Stored, StoreLimits
@@ -185,3 +186,45 @@ PARKED: list[Scene] = [
     a_token_is_no_good_once_its_call_has_ended,
     nobody_gets_the_call_of_another_and_nobody_gets_one_twice,
 ]
+
+
+async def hits_are_counted_by_their_keys(rates: Rates) -> None:
+    assert [await given(rates.hit("a", 60, 0)) for _ in range(3)] == [1, 2, 3]
+    assert await given(rates.hit("b", 60, 0)) == 1
+    assert await given(rates.hit("a", 60, 0, 5)) == 8
+    assert 59 < await given(rates.end("a", 0)) <= 60
+
+
+async def hits_can_be_taken_back(rates: Rates) -> None:
+    await given(rates.hit("a", 60, 0))
+    assert await given(rates.hit("a", 60, 0, -1)) == 0
+    assert await given(rates.hit("a", 60, 0, -3)) == 0
+    assert await given(rates.hit("never", 60, 0, -1)) == 0
+    assert await given(rates.hit("a", 60, 0)) == 1
+
+
+RATES: list[Scene] = [hits_are_counted_by_their_keys, hits_can_be_taken_back]
+
+
+async def no_more_than_so_many_are_in_flight(in_flight: InFlight) -> None:
+    assert [await given(in_flight.enter("a", 2)) for _ in range(3)] == [True, True, False]
+    assert await given(in_flight.enter("b", 2))
+    await given(in_flight.leave("a"))
+    assert await given(in_flight.enter("a", 2))
+    await given(in_flight.leave("never"))
+
+
+async def whatever_comes_and_goes_the_bound_holds(in_flight: InFlight) -> None:
+    random, present = Random(3), dict.fromkeys(OWNERS, 0)
+    for _ in range(STEPS):
+        name = random.choice(OWNERS)
+        if random.random() < 0.6:
+            entered = await given(in_flight.enter(name, 3))
+            assert entered is (present[name] < 3)
+            present[name] += entered
+        elif present[name]:
+            await given(in_flight.leave(name))
+            present[name] -= 1
+
+
+IN_FLIGHT: list[Scene] = [no_more_than_so_many_are_in_flight, whatever_comes_and_goes_the_bound_holds]

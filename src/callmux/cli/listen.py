@@ -124,7 +124,9 @@ async def listen(
     listening = _bound(options) if before is None else before.listening
     stores = None if shared is None else shared.stores
     host = Host(config, base_dir, env, show, single=False, stores=stores)
-    guard = Guard(clock := Clock(), host.bus)
+    clock = Clock()
+    limits = None if shared is None else shared.limits(clock.monotonic)
+    guard = Guard(clock, host.bus, limits)
     observers = Observers(host.bus, base_dir, clock, sys.stderr.write, listens=True)
     observers.configure(config)
     tasks = TaskSet("listener")

@@ -15,7 +15,7 @@ from callmux.config.security import BearerAuth, OidcAuth
 from callmux.guard.authentication import Authentication, Verifier
 from callmux.guard.bearer import Bearer
 from callmux.guard.gate import Check, Gate, route_of
-from callmux.guard.limits import AbuseLimits
+from callmux.guard.limits import PROBES, AbuseLimits
 from callmux.guard.managers import Managers
 from callmux.guard.memory import Memory
 from callmux.guard.resource import Resource
@@ -36,14 +36,15 @@ class Guard:
     Args:
         clock: Time.
         bus: Told of limits that are reached.
+        limits: Counts what clients do; in this process where absent.
 
     Attributes:
         visitors: The check of browsers; None where there is no dashboard.
     """
 
-    def __init__(self, clock: Clock, bus: Bus | None = None) -> None:
+    def __init__(self, clock: Clock, bus: Bus | None = None, limits: AbuseLimits | None = None) -> None:
         self._bus = bus
-        self._limits = AbuseLimits(clock.monotonic)
+        self._limits = limits or AbuseLimits(clock.monotonic)
         self._clock = clock
         self._memory = Memory(secrets.token_bytes(32))
         self._managers = Memory(secrets.token_bytes(32))
@@ -55,7 +56,8 @@ class Guard:
 
     def gate(self, config: Config) -> Gate | None:
         """The gate of a configuration; None where it asks for no check."""
-        before, after = self._limits.checks(config.abuse_controls)
+        metrics = {route_of(config.metrics.path)} if config.metrics.enabled else set()
+        before, after = self._limits.checks(config.abuse_controls, PROBES | (metrics - ENDPOINTS))
         found = self._authentication(config)
         clients, resource = found if found is not None else (None, None)
         middle: Check | None = clients

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from callmux.config.traffic import AbuseControls
+from callmux.errors import StoreUnavailable
 from callmux.guard.addresses import Addresses
 from callmux.guard.attempts import Attempts
 from callmux.guard.gate import Caller, Check, TurnedAway, too_many
@@ -24,6 +25,9 @@ ANONYMOUS = "anonymous"
 """Whom requests are counted for where nobody shows a credential."""
 TOO_OFTEN = "Request rate exceeded configured limit"
 TOO_MANY = "Too many concurrent in-flight requests for principal"
+NOT_COUNTED = "Limits cannot be counted now, and nobody is let in without: ask again in a moment"
+AWAY_SECONDS = 1
+PROBES = frozenset({"/health", "/ready"})
 IN_FLIGHT_SECONDS = 1
 """What a client is asked to wait that has too much in flight: nobody knows when that ends."""
 
@@ -35,35 +39,52 @@ class AbuseLimits:
         now: The monotonic clock.
         rates: Where it is counted how often somebody asks; None for this process.
         in_flight: Where it is counted what somebody has in flight; None for this process.
+        strict: Whether clients are refused while these do not answer.
 
     Attributes:
         attempts: The bounds on checks of unknown credentials.
     """
 
     def __init__(
-        self, now: Callable[[], float], rates: Rates | None = None, in_flight: InFlight | None = None
+        self,
+        now: Callable[[], float],
+        rates: Rates | None = None,
+        in_flight: InFlight | None = None,
+        *,
+        strict: bool = False,
     ) -> None:
         self._now = now
         self.attempts = Attempts(now)
         self._rates: Rates = MemoryRates() if rates is None else rates
-        self._in_flight = Flights(MemoryInFlight() if in_flight is None else in_flight)
+        self._strict = strict
+        self._in_flight = Flights(MemoryInFlight() if in_flight is None else in_flight, strict=strict)
 
-    def checks(self, wanted: AbuseControls) -> tuple[Check | None, Check | None]:
-        """What a configuration asks for: the check before the credentials, and the one after them."""
+    def checks(
+        self, wanted: AbuseControls, probes: frozenset[str] = PROBES
+    ) -> tuple[Check | None, Check | None]:
+        """What a configuration asks for: the check before the credentials, and the one after them.
+
+        Args:
+            probes: Paths that are answered also where nobody can count.
+        """
         everybody = self._rate(wanted.global_requests_per_minute, "all")
         self.attempts.failures_per_minute = wanted.address_failed_auth_per_minute
         # What is refused unseen takes nothing away from the others.
         self.attempts.when_refused = None if everybody is None else everybody.give_back
         each = self._rate(wanted.principal_requests_per_minute, "principal")
         lists = (wanted.cidr_allowlist, wanted.cidr_denylist, wanted.trusted_proxies)
-        before = Arrivals(Addresses(*lists), everybody) if any(lists) or everybody is not None else None
+        before = (
+            Arrivals(Addresses(*lists), everybody, probes) if any(lists) or everybody is not None else None
+        )
         most = wanted.principal_max_in_flight
         if each is None and most is None:
             return before, None
-        return before, Allowance(each, most, self._in_flight, everybody)
+        return before, Allowance(each, most, self._in_flight, everybody, probes)
 
     def _rate(self, amount: int | None, name: str) -> Rate | None:
-        return None if amount is None else Rate(amount, name, self._rates, self._now)
+        if amount is None:
+            return None
+        return Rate(amount, name, self._rates, self._now, strict=self._strict)
 
     async def close(self) -> None:
         """Tells the stores nothing more."""
@@ -75,19 +96,27 @@ class Flights:
 
     Args:
         counts: The store.
+        strict: Whether nobody is let in while it does not answer.
     """
 
-    def __init__(self, counts: InFlight) -> None:
+    def __init__(self, counts: InFlight, *, strict: bool = False) -> None:
         self.enter = counts.enter
         self._leave = counts.leave
+        self._strict = strict
         self._border = Border("the store of requests in flight")
         self._tasks = TaskSet("requests in flight")
 
     async def is_counted(self, name: str, answer: Awaitable[bool]) -> bool:
-        """Whether one more was counted; True where the store does not say."""
+        """Whether one more was counted; True where the store does not say.
+
+        Raises:
+            StoreUnavailable: It does not say, and nobody is let in then.
+        """
         try:
+            if self._strict:
+                return await self._border.answered(answer)
             return await self._border.answered_or(answer, True)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, StoreUnavailable):
             # The store may have counted it, and nobody else will tell it.
             self.leave(name)
             raise
@@ -109,11 +138,13 @@ class Arrivals:
     Args:
         addresses: The lists.
         everybody: The rate of all requests together.
+        probes: Paths that are answered also where nobody can count.
     """
 
     is_left = False
 
-    def __init__(self, addresses: Addresses, everybody: Rate | None) -> None:
+    def __init__(self, addresses: Addresses, everybody: Rate | None, probes: frozenset[str] = PROBES) -> None:
+        self._probes = probes
         self._addresses = addresses
         self._everybody = everybody
 
@@ -124,7 +155,9 @@ class Arrivals:
             raise TurnedAway(403, "Source IP is not allowed", limit=source.refused_by)
         if self._everybody is None or (verdict := self._everybody.hit()) is True:
             return None
-        return _within(self._everybody, verdict, "", "globalRequestsPerMinute")
+        return _counted(
+            _within(self._everybody, verdict, "", "globalRequestsPerMinute"), caller.path in self._probes
+        )
 
     def leave(self, caller: Caller, status: int) -> None:
         """A rate counts what begins."""
@@ -139,13 +172,20 @@ class Allowance:
         in_flight: Those there are, by principal.
         everybody: The rate of all requests, which gets back what this check refuses: a principal over its own
             limit takes nothing away from the others.
+        probes: Paths that are answered also where nobody can count.
     """
 
     is_left = True
 
     def __init__(
-        self, each: Rate | None, most: int | None, in_flight: Flights, everybody: Rate | None
+        self,
+        each: Rate | None,
+        most: int | None,
+        in_flight: Flights,
+        everybody: Rate | None,
+        probes: frozenset[str] = PROBES,
     ) -> None:
+        self._probes = probes
         self._each = each
         self._most = most
         self._in_flight = in_flight
@@ -155,9 +195,11 @@ class Allowance:
         name = ANONYMOUS if caller.principal is None else caller.principal.label
         verdict = True if self._each is None else self._each.hit(name)
         if verdict is not True:
-            return self._enter(name, verdict)
+            return _counted(self._enter(name, verdict), caller.path in self._probes)
         counted = self._in_flight.enter(name, self._most)
-        return None if counted is True else self._count(name, counted)
+        if counted is True:
+            return None
+        return _counted(self._count(name, counted), caller.path in self._probes)
 
     async def _enter(self, name: str, verdict: bool | Awaitable[bool]) -> None:
         assert self._each is not None
@@ -178,6 +220,19 @@ class Allowance:
 
     def leave(self, caller: Caller, status: int) -> None:
         self._in_flight.leave(ANONYMOUS if caller.principal is None else caller.principal.label)
+
+
+async def _counted(counting: Awaitable[None], is_probe: bool) -> None:
+    """Lets a request in once it is counted.
+
+    Args:
+        is_probe: Whether it is let in, too, where nobody can count: it asks how we are.
+    """
+    try:
+        await counting
+    except StoreUnavailable:
+        if not is_probe:
+            raise TurnedAway(503, NOT_COUNTED, {"Retry-After": str(AWAY_SECONDS)}) from None
 
 
 async def _within(rate: Rate, verdict: bool | Awaitable[bool], key: str, limit: str) -> None:

@@ -170,7 +170,8 @@ class Listener:
             clock=self._clock,
             stores=stores,
         )
-        guard = Guard(self._clock, host.bus)
+        limits = None if shared is None else shared.limits(self._clock.monotonic)
+        guard = Guard(self._clock, host.bus, limits)
         observers = Observers(host.bus, self._loader.base_dir, self._clock, log.info, listens=True)
         parts = self._parts = _Parts(
             host, guard, observers, ConfigReader(self._read, config, sources.document)

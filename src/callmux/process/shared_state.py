@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from callmux.config.redis_url import RedisAddress, read_redis_url
 from callmux.config.state import StateSection
 from callmux.config.veil import EVERYWHERE, Veil
 from callmux.errors import ConfigError, StoreUnavailable
+from callmux.guard.limits import AbuseLimits
 from callmux.observe.bus import Bus
 from callmux.process.stores import PARKED, Stores
 from callmux.secrets.single import looked_up
 from callmux.stores.redis_client import make_client
 from callmux.stores.redis_connection import RedisConnection
+from callmux.stores.redis_counts import RedisInFlight, RedisRates
 from callmux.stores.redis_parked import RedisParkedCalls
 from callmux.stores.redis_replay import RedisReplay
 from callmux.stores.redis_results import RedisResults
@@ -75,6 +77,8 @@ class SharedState:
         self.results = RedisResults(self.connection)
         self.replay = RedisReplay(self.connection)
         self.parked = RedisParkedCalls(self.connection, PARKED)
+        self._strict = config.on_unavailable == "closed"
+        self._in_flight = RedisInFlight(self.connection, strict=self._strict)
 
     def __repr__(self) -> str:
         return f"SharedState({self.connection!r})"
@@ -86,6 +90,15 @@ class SharedState:
             bus: Who hears what they do.
         """
         return Stores(None, self.results, bus, self.parked, self.derived("parked"))
+
+    def limits(self, now: Callable[[], float]) -> AbuseLimits:
+        """What counts the clients of all listeners.
+
+        Args:
+            now: The monotonic clock.
+        """
+        rates = RedisRates(self.connection, strict=self._strict)
+        return AbuseLimits(now, rates, self._in_flight, strict=self._strict)
 
     async def unlock(self) -> None:
         """Finds the secret that all listeners have: before any key is derived from it.
@@ -119,6 +132,7 @@ class SharedState:
 
     async def close(self) -> None:
         """Brings to Redis what still waits, and ends the connection."""
+        await self._in_flight.close()
         await self.replay.close()
         await self.connection.close()
 

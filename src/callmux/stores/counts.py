@@ -1,7 +1,8 @@
 """The interfaces of counts that limit clients: how often they have asked, and what they have in flight. Pure.
 
-Called by `callmux.guard.rates` and `callmux.guard.limits`; implemented by `callmux.stores.memory_counts`.
-Where a store must be waited for and fails, nobody is refused for that.
+Called by `callmux.guard.rates` and `callmux.guard.limits`; implemented by `callmux.stores.memory_counts` and
+`callmux.stores.redis_counts`. Whether somebody is refused because a store fails is said by who made the
+check.
 """
 
 from __future__ import annotations
