@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, TypeAlias
 
+from callmux.stores.cache import CacheLimits, Key, SharedCache
 from callmux.stores.counts import InFlight, Rates
 from callmux.stores.parked import ParkedCall, ParkedCalls
 from callmux.stores.replay import FinishedStream, Replay
@@ -228,3 +229,133 @@ async def whatever_comes_and_goes_the_bound_holds(in_flight: InFlight) -> None:
 
 
 IN_FLIGHT: list[Scene] = [no_more_than_so_many_are_in_flight, whatever_comes_and_goes_the_bound_holds]
+
+CACHED, OTHER = Key("a", "t", b"{}"), Key("b", "t", b"{}")
+LIMITS = CacheLimits(ttl_seconds=60)
+
+
+def _now() -> float:
+    return 0.0
+
+
+async def put(cache: SharedCache, key: Key, raw: bytes = b"1", **more: Any) -> bool:
+    """Keeps what a read has brought that begins and ends now."""
+    epoch = await given(cache.begin(key.server, _now))
+    kept: bool = await given(cache.put(key, raw, 0, epoch, **more))
+    return kept
+
+
+async def what_is_put_is_got_and_cleared(cache: SharedCache) -> None:
+    cache.configure(LIMITS, 0)
+    assert await put(cache, CACHED, b"\0\xff1")
+    assert await put(cache, OTHER)
+    assert await given(cache.get(CACHED, 0)) == b"\0\xff1"
+    assert await given(cache.has(CACHED, 0)) is True
+    assert cache.facts(0)["entries"] == 2
+    assert await given(cache.clear(lambda server, tool: server == "a", 0)) == 1
+    assert await given(cache.get(CACHED, 0)) is None
+    assert await given(cache.has(CACHED, 0)) is False
+    assert await given(cache.has(OTHER, 0)) is True
+    assert await given(cache.clear(None, 0)) == 1
+    assert await given(cache.clear(None, 0)) == 0
+
+
+async def a_write_makes_worthless_what_was_read_before(cache: SharedCache) -> None:
+    cache.configure(LIMITS, 0)
+    began = await given(cache.begin("a", _now))
+    await put(cache, CACHED)
+    await put(cache, OTHER)
+    await given(cache.wrote("a"))
+    assert await given(cache.get(CACHED, 0)) is None
+    assert await given(cache.get(OTHER, 0)) == b"1"
+    assert await given(cache.put(CACHED, b"old", 0, began)) is False
+    assert await put(cache, CACHED, b"new")
+    doubt = await given(cache.doubt("a", 0))
+    assert await given(cache.begin("a", _now)) is None
+    assert isinstance(await given(cache.begin("b", _now)), int)
+    assert await put(cache, CACHED) is False
+    await given(cache.sure("a", doubt))
+    assert await given(cache.get(CACHED, 0)) is None
+    assert await put(cache, CACHED)
+
+
+async def clearing_forgets_what_is_being_read_and_nothing_of_others(cache: SharedCache) -> None:
+    cache.configure(LIMITS, 0)
+    mine, theirs = CACHED._replace(rights="mine"), CACHED._replace(rights="theirs")
+    began = await given(cache.begin("a", _now))
+    assert await put(cache, mine)
+    assert await put(cache, theirs)
+    assert await given(cache.clear(None, 0, "mine")) == 1
+    assert await given(cache.get(mine, 0)) is None
+    assert await given(cache.get(theirs, 0)) == b"1"
+    assert await given(cache.put(mine, b"late", 0, began)) is False
+
+
+async def the_least_recently_used_goes_first_and_nothing_is_over_the_bounds(cache: SharedCache) -> None:
+    cache.configure(CacheLimits(ttl_seconds=60, entries=2, entry_bytes=10, total_bytes=14), 0)
+    one, two, three = (Key("a", "t", b"%d" % n) for n in range(3))
+    assert not await put(cache, one, b"x" * 11)
+    assert await put(cache, one, b"12345")
+    assert await put(cache, two, b"12345")
+    await given(cache.get(one, 0))
+    assert await put(cache, three, b"123456")
+    assert [await given(cache.has(key, 0)) for key in (one, two, three)] == [True, False, True]
+    assert await put(cache, two, b"123456789")
+    assert [await given(cache.has(key, 0)) for key in (one, two, three)] == [False, True, False]
+    assert cache.facts(0)["storedBytes"] == 10
+
+
+async def no_part_of_a_key_is_left_out(cache: SharedCache) -> None:
+    """Another credential, directory, client or right never gets what was read with this one."""
+    cache.configure(LIMITS, 0)
+    base = Key("a", "t", b"{}", "/d", "cred", 1, "rights")
+    others = [
+        base._replace(server="b"),
+        base._replace(tool="u"),
+        base._replace(arguments=b"{ }"),
+        base._replace(arguments=None),
+        base._replace(directory="/e"),
+        base._replace(directory=""),
+        base._replace(credentials="other"),
+        base._replace(credentials=""),
+        base._replace(client=2),
+        base._replace(client=0),
+        base._replace(rights=""),
+        Key("a", "t{}", b""),
+    ]
+    assert await put(cache, base, b"mine")
+    assert [await given(cache.get(key, 0)) for key in others] == [None] * len(others)
+    for n, key in enumerate(others):
+        assert await put(cache, key, b"%d" % n)
+    assert [await given(cache.get(key, 0)) for key in others] == [b"%d" % n for n in range(len(others))]
+    assert await given(cache.get(base, 0)) == b"mine"
+
+
+async def nobody_gets_what_another_has_read_or_what_is_from_before_a_write(cache: SharedCache) -> None:
+    cache.configure(LIMITS, 0)
+    random, written = Random(11), dict.fromkeys("ab", 0)
+    begun: list[tuple[Key, int | None, bytes]] = []
+    for _ in range(2 * STEPS):
+        server, owner = random.choice("ab"), random.choice(OWNERS)
+        key, chance = Key(server, "t", b"{}", credentials=owner), random.random()
+        state = b"%s %d" % (owner.encode(), written[server])
+        if chance < 0.3:
+            begun.append((key, await given(cache.begin(server, _now)), state))
+        elif chance < 0.6 and begun:
+            read, epoch, seen = begun.pop(random.randrange(len(begun)))
+            await given(cache.put(read, seen, 0, epoch))
+        elif chance < 0.7:
+            written[server] += 1
+            await given(cache.wrote(server))
+        else:
+            assert await given(cache.get(key, 0)) in (None, state)
+
+
+CACHE: list[Scene] = [
+    what_is_put_is_got_and_cleared,
+    a_write_makes_worthless_what_was_read_before,
+    clearing_forgets_what_is_being_read_and_nothing_of_others,
+    the_least_recently_used_goes_first_and_nothing_is_over_the_bounds,
+    no_part_of_a_key_is_left_out,
+    nobody_gets_what_another_has_read_or_what_is_from_before_a_write,
+]

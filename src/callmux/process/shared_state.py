@@ -24,6 +24,7 @@ from callmux.guard.limits import AbuseLimits
 from callmux.observe.bus import Bus
 from callmux.process.stores import PARKED, Stores
 from callmux.secrets.single import looked_up
+from callmux.stores.redis_cache import RedisCache
 from callmux.stores.redis_client import make_client
 from callmux.stores.redis_connection import RedisConnection
 from callmux.stores.redis_counts import RedisInFlight, RedisRates
@@ -55,6 +56,7 @@ class SharedState:
         config: The section that says where.
         connection: The Redis.
         sessions: The sessions of all listeners.
+        cache: Results of reads.
         results: Results that went out shortened.
         replay: Answers for clients that come back.
         parked: Requests that wait for their clients.
@@ -74,6 +76,7 @@ class SharedState:
         seconds, connect_seconds = config.timeout_ms / 1000, config.connect_timeout_ms / 1000
         self.connection = RedisConnection(client, address.shown, config.key_prefix, seconds, connect_seconds)
         self.sessions = RedisSessions(self.connection)
+        self.cache = RedisCache(self.connection)
         self.results = RedisResults(self.connection)
         self.replay = RedisReplay(self.connection)
         self.parked = RedisParkedCalls(self.connection, PARKED)
@@ -89,7 +92,7 @@ class SharedState:
         Args:
             bus: Who hears what they do.
         """
-        return Stores(None, self.results, bus, self.parked, self.derived("parked"))
+        return Stores(self.cache, self.results, bus, self.parked, self.derived("parked"))
 
     def limits(self, now: Callable[[], float]) -> AbuseLimits:
         """What counts the clients of all listeners.

@@ -119,8 +119,14 @@ class RedisConnection:
             raise StoreUnavailable(f"Redis cannot be reached at {self.where}: try again in a moment")
         return await self._asked(command, self._seconds)
 
-    async def evaluate(self, script: Script, keys: Sequence[str], *arguments: Word) -> Any:
+    async def evaluate(
+        self, script: Script, keys: Sequence[str], *arguments: Word, first: Script | None = None
+    ) -> Any:
         """What a script gives, which Redis runs as one step.
+
+        Args:
+            first: Runs before it, on the same keys, where Redis does not know the script: no listener has
+                used it since Redis was started.
 
         Raises:
             StoreUnavailable: As for `run`.
@@ -129,6 +135,8 @@ class RedisConnection:
         try:
             return await self.run("EVALSHA", script.digest, *rest)
         except _Unknown:
+            if first is not None:
+                await self.run("EVAL", first.text, len(keys), *keys)
             return await self.run("EVAL", script.text, *rest)
 
     async def _asked(self, command: Sequence[Word], seconds: float) -> Any:
