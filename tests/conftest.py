@@ -23,6 +23,9 @@ from tests.redis_server import RedisServer
 from tests.support import play, run
 from tests.waiting import bounded
 
+# Until all tests are read (`pytest_collection_finish`): of what that makes almost nothing is garbage.
+gc.disable()
+
 # On a busy machine any step may take long: that says nothing about the code.
 settings.register_profile("callmux", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("callmux")
@@ -70,9 +73,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What was collected stays to the end: the garbage collector need not look at it again and again."""
+    """What was collected stays to the end: the garbage collector need not look at it, now or later."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

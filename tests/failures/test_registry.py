@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from string import Formatter
@@ -19,6 +20,7 @@ from callmux.failures.registry import ALL, DETAILS, SECTIONS, filled, find, mess
 from callmux.guard import rules
 from callmux.upstream.failures import Category
 from callmux.upstream.health import State
+from tests.architecture import Source
 
 from . import test_calls, test_commands, test_http, test_servers  # noqa: F401 (its stories)
 from .scene import STORIES
@@ -37,17 +39,19 @@ corrects a request), which the tests play. What is not provoked there (`python -
 """  # noqa: E501
 
 
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Each module of the source, by its name below `callmux`."""
+    return Source.of_folder(SOURCE).trees
+
+
 def raised() -> Iterator[tuple[str, type[CallmuxError]]]:
     """Every class of the source that is a `CallmuxError`, with its module."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        classes = [
-            node.name for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.ClassDef)
-        ]
-        if not classes or path.name == "__main__.py":
+    for place, tree in trees().items():
+        classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+        if not classes or place.endswith("__main__"):
             continue
-        name = ".".join(("callmux", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(
-            ".__init__"
-        )
+        name = f"callmux.{place}".removesuffix(".__init__")
         module = import_module(name)
         for one in classes:
             found = getattr(module, one)
@@ -70,9 +74,9 @@ def test_only_the_base_of_all_errors_is_an_internal_one() -> None:
 def test_nobody_raises_an_error_without_a_code() -> None:
     """The base of all errors says that callmux is broken."""
     raises = [
-        f"{path.relative_to(SOURCE)}:{node.lineno}"
-        for path in sorted(SOURCE.rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        f"{place}:{node.lineno}"
+        for place, tree in trees().items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Raise)
         and isinstance(node.exc, ast.Call)
         and getattr(node.exc.func, "id", "") == "CallmuxError"

@@ -26,17 +26,19 @@ def text(result: Any) -> str:
 
 @asynccontextmanager
 async def connected(
-    way: str, mode: str, folder: Path, config: Path, **callbacks: Any
+    way: str, mode: str, folder: Path, config: Path, port: int | None = None, **callbacks: Any
 ) -> AsyncIterator[Client]:
     """A client that is connected.
 
     Args:
         way: One of the `WAYS`.
         mode: What the client does first: `auto`, `legacy`, or a revision.
+        port: Where a listener with this configuration runs already, for all ways but `stdio`.
         callbacks: Who answers its questions, as the SDK's client takes them.
     """
-    port = free_port()
-    listening = nullcontext() if way == "stdio" else run_listener(folder, config, port)
+    own = way != "stdio" and port is None
+    port = port or free_port()
+    listening = run_listener(folder, config, port) if own else nullcontext()
     url = f"http://127.0.0.1:{port}/mcp"
     words = {"stdio": ["--config", str(config)], "bridge": ["bridge", "--url", url]}.get(way)
     with listening:

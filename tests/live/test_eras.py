@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -53,37 +53,54 @@ class Person:
 
 
 @asynccontextmanager
-async def met(way: str, mode: str, tmp_path: Path, config: Path) -> AsyncIterator[tuple[Client, Person]]:
+async def met(
+    way: str, mode: str, tmp_path: Path, config: Path, port: int
+) -> AsyncIterator[tuple[Client, Person]]:
     """A client, and who answers its questions."""
     person = Person()
     asked = {"elicitation_callback": person.elicit, "sampling_callback": person.sample}
-    async with connected(way, mode, tmp_path, config, **asked) as client:
+    async with connected(way, mode, tmp_path, config, port, **asked) as client:
         yield client, person
+
+
+@pytest.fixture(scope="module")
+def real_servers(tmp_path_factory: pytest.TempPathFactory, npm_server: Command, pypi_server: Command) -> Path:
+    """The configuration of four real servers, one of which has `note.txt` beside it."""
+    folder = tmp_path_factory.mktemp("servers")
+    (folder / "note.txt").write_text("hello")
+    servers = {
+        "everything": stdio([*npm_server("everything"), "stdio"]),
+        "files": stdio([*npm_server("filesystem"), str(folder)]),
+        "memory": stdio(npm_server("memory"), env={"MEMORY_FILE_PATH": str(folder / "m.jsonl")}),
+        "time": stdio([*pypi_server("time"), "--local-timezone", "UTC"]),
+    }
+    return write_config(folder / "callmux.json", servers)
+
+
+@pytest.fixture(scope="module")
+def listening(real_servers: Path) -> Iterator[int]:
+    """The port of one listener in front of them, for the clients of every revision."""
+    port = free_port()
+    with run_listener(real_servers.parent, real_servers, port):
+        yield port
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("way", WAYS)
 def test_real_servers_serve_clients_of_every_revision(
-    way: str, mode: str, tmp_path: Path, npm_server: Command, pypi_server: Command
+    way: str, mode: str, tmp_path: Path, real_servers: Path, listening: int
 ) -> None:
-    (tmp_path / "note.txt").write_text("hello")
-    servers = {
-        "everything": stdio([*npm_server("everything"), "stdio"]),
-        "files": stdio([*npm_server("filesystem"), str(tmp_path)]),
-        "memory": stdio(npm_server("memory"), env={"MEMORY_FILE_PATH": str(tmp_path / "m.jsonl")}),
-        "time": stdio([*pypi_server("time"), "--local-timezone", "UTC"]),
-    }
-    config = write_config(tmp_path / "callmux.json", servers)
+    note_file = real_servers.with_name("note.txt")
 
     async def scene() -> None:
-        async with met(way, mode, tmp_path, config) as (client, person):
+        async with met(way, mode, tmp_path, real_servers, listening) as (client, person):
             wanted = "2025-11-25" if mode == "legacy" else "2026-07-28"
             assert client.session.protocol_version == wanted
             tools = {tool.name for tool in (await client.list_tools()).tools}
             assert {"everything__echo", "files__read_text_file", "memory__read_graph"} <= tools
             echo = await client.call_tool("everything__echo", {"message": "héllo"})
             assert text(echo) == "Echo: héllo"
-            note = await client.call_tool("files__read_text_file", {"path": str(tmp_path / "note.txt")})
+            note = await client.call_tool("files__read_text_file", {"path": str(note_file)})
             assert text(note) == "hello"
             assert not (await client.call_tool("memory__read_graph", {})).is_error
             now = await client.call_tool("time__get_current_time", {"timezone": "UTC"})
@@ -112,18 +129,19 @@ def test_real_servers_serve_clients_of_every_revision(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_progress_and_log_messages_reach_a_client_without_a_handshake(
-    way: str, tmp_path: Path, npm_server: Command
+    way: str, tmp_path: Path, npm_server: Command, listening: int
 ) -> None:
     config = write_config(tmp_path / "c.json", {"everything": stdio([*npm_server("everything"), "stdio"])})
 
     async def scene() -> None:
-        async with connected(way, "2026-07-28", tmp_path, config) as client:
+        async with connected(way, "2026-07-28", tmp_path, config, listening) as client:
             seen: list[float] = []
 
             async def progress(progress: float, total: float | None, message: str | None) -> None:
                 seen.append(progress)
 
-            long = "trigger-long-running-operation"
+            tool = "trigger-long-running-operation"
+            long = tool if way == "stdio" else f"everything__{tool}"
             await client.call_tool(long, {"duration": 0.6, "steps": 3}, progress_callback=progress)
             await asyncio.sleep(0)
             assert seen == [1, 2, 3]

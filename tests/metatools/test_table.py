@@ -18,6 +18,7 @@ from callmux.errors import InvalidArguments
 from callmux.metatools.meta_tool import META_TOOLS, definitions
 from callmux.metatools.table import NAMES, ROWS, advice, names, traits
 from callmux.traits import Traits
+from tests.architecture import Source
 from tests.metatools.conftest import Bench
 from tests.support import SECONDS
 
@@ -164,9 +165,8 @@ def test_what_is_none_of_them_has_no_traits() -> None:
 def test_nobody_else_has_a_list_of_them() -> None:
     """What a meta-tool is stands in its row: a second list would not know of the next one."""
     lists = {}
-    for path in SOURCE.rglob("*.py"):
-        place = path.relative_to(SOURCE).as_posix()
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for place, tree in Source.of_folder(SOURCE).trees.items():
+        for node in ast.walk(tree):
             match node:
                 case ast.Set(elts=items) | ast.Tuple(elts=items) | ast.List(elts=items):
                     named = [item for item in items if isinstance(item, ast.Constant) and item.value in NAMES]
@@ -174,10 +174,10 @@ def test_nobody_else_has_a_list_of_them() -> None:
                     named = [key for key in keys if isinstance(key, ast.Constant) and key.value in NAMES]
                 case _:
                     continue
-            if named and not place.startswith("metatools/"):
+            if named and not place.startswith("metatools."):
                 lists[place] = [item.value for item in named]
     # The demonstration says which it uses.
-    assert lists.keys() == {"demo/task.py"}
+    assert lists.keys() == {"demo.task"}
 
 
 def test_names_stand_in_the_order_of_the_list() -> None:

@@ -209,7 +209,7 @@ def test_what_cannot_be_read_takes_the_same_steps_however_long_it_is(start: byte
         line = start + filler * (size // len(filler))
         return steps(lambda: parse(line))
 
-    assert taken(2_000_000) <= taken(1_000_000) + 20 + 26 * (1_000_000 // PIECE + 1)
+    assert taken(800_000) <= taken(400_000) + 20 + 26 * (400_000 // PIECE + 1)
 
 
 @pytest.mark.parametrize("length", [100, jsonrpc.HEAD - 30, jsonrpc.HEAD + 1, 3_000_000])
