@@ -27,6 +27,14 @@ SECONDS = 240
 """The longest that one answer may take, under callgrind on a busy machine."""
 IN_FLIGHT = 16
 FAN = 10
+REVISION = "2026-07-28"
+ABOUT = {"name": "bench", "version": "1"}
+OF_REQUEST = {
+    "io.modelcontextprotocol/protocolVersion": REVISION,
+    "io.modelcontextprotocol/clientInfo": ABOUT,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+"""What a request of the revision without a handshake says of itself."""
 
 Params = dict[str, Any]
 Wrap = Callable[[list[str]], list[str]]
@@ -53,6 +61,10 @@ def _plain(n: int) -> Params:
     return {"name": "get_item", "arguments": {"id": n}}
 
 
+def _modern(n: int) -> Params:
+    return {**_plain(n), "_meta": OF_REQUEST}
+
+
 def _with_token(n: int) -> Params:
     return {**_plain(n), "_meta": {"progressToken": n}}
 
@@ -77,8 +89,10 @@ WAYS = [
     Way("parallel of ten", "stdio", 1, _parallel),
     Way("cached", "stdio with a cache", IN_FLIGHT, _cached),
     Way("listener", "listener", IN_FLIGHT, _plain),
+    Way("modern client", "listener without sessions", IN_FLIGHT, _modern),
     Way("listener with token", "listener that asks for a token", IN_FLIGHT, _plain),
     Way("guarded listener", "guarded listener", IN_FLIGHT, _plain),
+    Way("guarded modern client", "guarded listener without sessions", IN_FLIGHT, _modern),
     Way("bridge", "bridge", IN_FLIGHT, _plain),
 ]
 PROCESSES = list(dict.fromkeys(way.process for way in WAYS))
@@ -98,7 +112,6 @@ GUARDED: Params = {
 }
 """Everything that a listener can be asked to check and to write down of a call."""
 TOKEN = "a-token-of-about-the-usual-length-of-tokens"
-ABOUT = {"name": "bench", "version": "1"}
 GREETING = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": ABOUT}
 
 
@@ -183,9 +196,11 @@ class StdioClient(Client):
 class HttpClients(Client):
     """Sixteen clients of a listener, each with a connection and a session of its own."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, token: str = "") -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], port: int, token: str = "", kind: type[_Http] | None = None
+    ) -> None:
         self.process = process
-        self._all = [_Http(port, token) for _ in range(IN_FLIGHT)]
+        self._all = [(kind or _Http)(port, token) for _ in range(IN_FLIGHT)]
         self._count = 0
 
     def wave(self, params: Callable[[int], Params], width: int) -> None:
@@ -205,22 +220,37 @@ class _Http:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rest = b""
         self._session = ""
+        self.greet()
+
+    def greet(self) -> None:
+        """Greets, and waits until the tools are listed."""
         self.send(_message(1, "initialize", GREETING))
         self.answer()
         self.send(_message(None, "notifications/initialized", {}))
         self.answer()
+        self.until_listed({})
+
+    def until_listed(self, params: Params) -> None:
+        """Waits until the tools are listed."""
+        end = time.monotonic() + SECONDS
         listed = b""
         while b'"get_item"' not in listed:
-            self.send(_message(2, "tools/list", {}))
+            if time.monotonic() > end:
+                raise RuntimeError("the tools are not listed")
+            self.send(_message(2, "tools/list", params), self.named("tools/list"))
             listed = self.answer()
 
-    def send(self, body: bytes) -> None:
+    def named(self, method: str, tool: str = "") -> list[str]:
+        """Headers that say what a body says."""
+        return ["MCP-Protocol-Version: 2025-06-18"]
+
+    def send(self, body: bytes, named: list[str] | None = None) -> None:
         head = [
             "POST /mcp HTTP/1.1",
             f"Host: 127.0.0.1:{self._port}",
             "Content-Type: application/json",
             "Accept: application/json, text/event-stream",
-            "MCP-Protocol-Version: 2025-06-18",
+            *(self.named("tools/call", "get_item") if named is None else named),
             f"Content-Length: {len(body)}",
         ]
         if self._session:
@@ -255,6 +285,17 @@ class _Http:
         if not data:
             raise RuntimeError("the listener closed a connection")
         return data
+
+
+class _Modern(_Http):
+    """A client of the revision without a handshake."""
+
+    def greet(self) -> None:
+        self.until_listed({"_meta": OF_REQUEST})
+
+    def named(self, method: str, tool: str = "") -> list[str]:
+        name = [f"Mcp-Name: {tool}"] if tool else []
+        return [f"MCP-Protocol-Version: {REVISION}", f"Mcp-Method: {method}", *name]
 
 
 class Products:
@@ -292,10 +333,13 @@ class Products:
                 case "listener":
                     running, port = stack.enter_context(self._listener(wrap))
                     yield HttpClients(running, port)
-                case "guarded listener":
+                case "listener without sessions":
+                    running, port = stack.enter_context(self._listener(wrap))
+                    yield HttpClients(running, port, kind=_Modern)
+                case "guarded listener" | "guarded listener without sessions":
                     (self._folder / "token").write_text(TOKEN)
                     running, port = stack.enter_context(self._listener(wrap, **GUARDED))
-                    yield HttpClients(running, port, TOKEN)
+                    yield HttpClients(running, port, TOKEN, _Modern if "without" in process else None)
                 case "listener that asks for a token":
                     tokens = [{"id": "bench", "tokenRef": "file:token"}]
                     (self._folder / "token").write_text(TOKEN)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from callmux.context import ClientPort
-from callmux.protocol.calling import DirectCall, raw
+from callmux.protocol.calling import Calling, DirectCall, raw
 from callmux.protocol.jsonrpc import Request as Message
 from callmux.protocol.jsonrpc import parse
 from callmux.session.facts import Said
@@ -46,7 +46,7 @@ class Desk:
         await self.work(port)
         return b"{}"
 
-    def stateless(self, session: Session, message: Message, said: Said, asked: Any = None) -> None:
+    def stateless(self, session: Session, message: Message | Calling, said: Said, *_: Any) -> None:
         session.begin(Request(session, message.id, message.method, said), message.params)
 
     def told(self, *_: Any) -> None: ...

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from callmux.protocol.calling import DirectCall, raw
+from callmux.protocol.calling import Calling, DirectCall, raw
 from callmux.protocol.jsonrpc import Request as Message
 from callmux.protocol.jsonrpc import RpcError, parse
 from callmux.session.backlog import HELD_BYTES, MOST_HELD
@@ -48,7 +48,7 @@ class Desk:
         assert isinstance(line, bytes)
         return line
 
-    def stateless(self, session: Session, message: Message, said: Said, asked: Any = None) -> None:
+    def stateless(self, session: Session, message: Message | Calling, said: Said, *_: Any) -> None:
         session.begin(Request(session, message.id, message.method, said), message.params)
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:

@@ -161,3 +161,18 @@ def test_it_agrees_with_the_benchmark() -> None:
 
 def test_states_are_told() -> None:
     assert repr(Usage()).startswith("Usage(seen: Course(0 calls in 0 turns")
+
+
+def test_what_counts_without_a_request_of_a_session_counts_the_same() -> None:
+    """Requests without a handshake count by `direct`; those of sessions have its lines in theirs."""
+    for others in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (2, 1, 0)):
+        session, usage = client(), Usage()
+        for number, alone in enumerate(others):
+            end(session, direct(), answer(100 + number), others=alone)
+            usage.direct(2 + 100 + number, alone=not alone)
+        assert [counted(way) for way in shown(usage)] == [counted(way) for way in shown(session.facts.usage)]
+
+
+def shown(usage: Usage) -> list[Course]:
+    usage.settle()
+    return [usage.seen, usage.apart, usage.together]

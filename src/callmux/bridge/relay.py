@@ -30,7 +30,7 @@ from callmux.bridge.questions import Questions
 from callmux.bridge.stateless import UNBOUNDED, Stateless
 from callmux.context import ClientPort
 from callmux.protocol import jsonrpc, nulls, versions
-from callmux.protocol.calling import DirectCall, raw
+from callmux.protocol.calling import Calling, DirectCall, raw
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Notification, Request, Response, RpcError
 from callmux.protocol.params import BRIDGED, LISTEN, WAITS
 from callmux.protocol.upstream_peer import read_greeting
@@ -172,7 +172,9 @@ class Relay:
         self._noted(method, params, result)
         return result
 
-    def stateless(self, session: Session, message: Request, said: Said, asked: Asked | None = None) -> None:
+    def stateless(self, session: Session, message: Request | Calling, said: Said, *_: Asked | None) -> None:
+        # What is read in one step comes over HTTP alone.
+        assert isinstance(message, Request)
         self._session = session
         self._stateless.begin(session, message, said)
 

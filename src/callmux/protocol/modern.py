@@ -8,6 +8,7 @@ Called by `callmux.session.modern` and by the HTTP transport.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -257,10 +258,10 @@ def complete(result: bytes | Raw, info: bytes, hints: bytes = b"") -> bytes:
     """
     raw = bytes(result)
     # Nearly always none of these: then nothing need be read.
-    if raw.find(b'"_meta"') < 0 and raw.find(b'"resultType"') < 0 and raw.find(b'"ttlMs"') < 0:
+    if raw.find(b'"_meta"') < 0 and raw.find(b'"resultType"') < 0 and (not hints or raw.find(b'"ttlMs"') < 0):
         rest = raw[1:]
-        more = b"" if rest.lstrip()[:1] == b"}" else b","
-        return b'{"resultType":"complete",%b"_meta":{"%b":%b}%b%b' % (hints, _INFO, info, more, rest)
+        is_empty = rest[:1] != b'"' and rest.lstrip()[:1] == b"}"
+        return _beginning(hints, info, b"" if is_empty else b",") + rest
     given = members(raw)
     meta = members(given.pop("_meta", None))
     meta.setdefault(SERVER_INFO, Raw(info))
@@ -271,6 +272,12 @@ def complete(result: bytes | Raw, info: bytes, hints: bytes = b"") -> bytes:
 
 
 _INFO = SERVER_INFO.encode()
+
+
+@lru_cache(maxsize=64)
+def _beginning(hints: bytes, info: bytes, comma: bytes) -> bytes:
+    """What stands before the members that a result has."""
+    return b'{"resultType":"complete",%b"_meta":{"%b":%b}%b' % (hints, _INFO, info, comma)
 
 
 def hints(ttl_ms: int, *, private: bool) -> bytes:

@@ -67,6 +67,19 @@ def check(headers: Mapping[str, str], method: str, params: Raw | None) -> None:
             raise mismatch(_told("Mcp-Name", given, "taskId", task))
 
 
+def wants_arguments(definition: bytes) -> bool:
+    """Whether a tool wants some of its arguments in headers.
+
+    Args:
+        definition: The tool, as its server lists it.
+    """
+    try:
+        return bool(mirrored(definition))
+    except ValueError:
+        # Clients leave such a tool out, so none can know the headers.
+        return False
+
+
 def check_arguments(headers: Mapping[str, str], definition: bytes, params: Raw | None) -> None:
     """Refuses a call whose headers say something else of its arguments, where its tool wants some of them
     there (basic/transports/streamable-http, "Server Behavior for Custom Headers").
@@ -78,12 +91,9 @@ def check_arguments(headers: Mapping[str, str], definition: bytes, params: Raw |
     Raises:
         RpcError: They do.
     """
-    try:
-        wanted = mirrored(definition)
-    except ValueError:
-        # Clients leave such a tool out, so none can know the headers.
+    if not wants_arguments(definition):
         return
-    for path, name in wanted.items() if wanted else ():
+    for path, name in mirrored(definition).items():
         header, where = PREFIX + name, ".".join(path)
         given, value = _value(headers, header.lower()), _at(params, path)
         if value is None:

@@ -118,9 +118,10 @@ def support(tool: bytes) -> str | None:
 
 def declares(capabilities: bytes | Raw) -> bool:
     """Whether these capabilities have the extension."""
-    return b'"extensions"' in bytes(capabilities) and TASKS in members(
-        members(capabilities).get("extensions")
-    )
+    # `in` would try the bytes as a number first, and drop an exception.
+    if capabilities == b"{}" or bytes(capabilities).find(b'"extensions"') < 0:
+        return False
+    return TASKS in members(members(capabilities).get("extensions"))
 
 
 def declared(capabilities: bytes) -> bytes:

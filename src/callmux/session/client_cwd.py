@@ -77,7 +77,7 @@ def owner_of(principal: Principal | None, headers: Mapping[str, str]) -> str:
     """Whom results and parked requests belong to. The credential of a principal is renewed while the
     principal stays."""
     if principal is None:
-        return fingerprint(headers)
+        return fingerprint(headers) if headers else ""
     owner = f"principal:{principal.label}"
     if not headers:
         return owner

@@ -45,8 +45,10 @@ def absolute(value: object) -> str | None:
     return path if os.path.isabs(path) and "\0" not in path else None
 
 
-def from_header(value: str) -> str | None:
+def from_header(value: str | None) -> str | None:
     """The directory in a header as the transport gives it, one character a byte; it is sent as UTF-8."""
+    if value is None:
+        return None
     try:
         return absolute(value.encode("latin-1").decode("utf-8"))
     except UnicodeError:

@@ -16,7 +16,7 @@ from msgspec import Raw
 from callmux.context import CallContext, ClientPort
 from callmux.errors import CallmuxError
 from callmux.protocol import jsonrpc, versions
-from callmux.protocol.calling import DirectCall
+from callmux.protocol.calling import Calling, DirectCall
 from callmux.protocol.extensions import OWNERS, TASK_REQUESTS
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.methods import CAPABILITIES, declared
@@ -240,7 +240,7 @@ class Dispatch:
         return bytes(self._tasks.shown(session, server, Raw(result)))
 
     def stateless(
-        self, session: Session, message: jsonrpc.Request, said: Said, asked: Asked | None = None
+        self, session: Session, message: jsonrpc.Request | Calling, said: Said, asked: Asked | None = None
     ) -> None:
         if self._serving is None:
             from callmux.session.modern.serving import Serving  # most clients greet

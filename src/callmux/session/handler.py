@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from msgspec import Raw
 
-from callmux.protocol.calling import DirectCall
+from callmux.protocol.calling import Calling, DirectCall
 from callmux.protocol.jsonrpc import Request as Message
 from callmux.session.facts import Said
 from callmux.session.request import Request
@@ -44,10 +44,13 @@ class Handler(Protocol[S]):
     ) -> Coroutine[Any, Any, bytes | Raw] | None:
         """The same for any other request."""
 
-    def stateless(self, session: S, message: Message, said: Said, asked: Asked | None = None) -> None:
+    def stateless(
+        self, session: S, message: Message | Calling, said: Said, asked: Asked | None = None
+    ) -> None:
         """Takes a request of a revision without a handshake.
 
         Args:
+            message: A `Calling` where what the revision adds to it was taken out already.
             asked: What it says of itself, where that was read already.
         """
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.context import Loan
+from callmux.protocol.calling import DirectCall
 from callmux.protocol.client_peer import ClientPeer
 from callmux.protocol.jsonrpc import Id, RpcError
 from callmux.protocol.shapes import Result
@@ -85,7 +86,7 @@ class SessionPort(Protocol):
         about: Id | None = None,
     ) -> bytes: ...
 
-    def enter(self, request: Request, params: Raw | None) -> None:
+    def enter(self, request: Request, params: DirectCall | Raw | None) -> None:
         """Counts a request among those in flight."""
 
     def let_go(self, request: Request, *, last: bool = False) -> None:
@@ -161,6 +162,7 @@ class Request(msgspec.Struct, eq=False):
             if route is None or route.own is not None or outcome.before:
                 usage.ended(job, outcome, alone=len(session.peer.in_flight) == 1)
             else:
+                # What `Usage.direct` does, without its frame.
                 given = job.arguments  # type: ignore[attr-defined]  # a direct call
                 size = len(raw) if given is None else len(raw) + len(given)
                 if len(session.peer.in_flight) == 1 and not usage.open:

@@ -18,7 +18,7 @@ from msgspec import Raw
 
 from callmux.lull import Lull
 from callmux.protocol import jsonrpc, versions
-from callmux.protocol.calling import Calling, raw
+from callmux.protocol.calling import Calling, DirectCall, raw
 from callmux.protocol.client_peer import (
     ClientPeer,
     Opened,
@@ -211,39 +211,40 @@ class Session(Unparked):
         """Code and message of the refusal of a batch."""
         return jsonrpc.INVALID_REQUEST, f"revision {self.version} has no batches: send each message by itself"
 
-    def receive_stateless(self, message: Asked, said: Said, asked: modern.Asked | None = None) -> None:
+    def receive_stateless(
+        self, message: Asked | Calling, said: Said, asked: modern.Asked | None = None
+    ) -> None:
         """See `Handler.stateless`."""
         if message.id not in self._requests and self.peer.state is not State.CLOSED:
             self._handler.stateless(self, message, said, asked)
 
-    def enter(self, request: Request, params: Raw | None) -> None:
+    def enter(self, request: Request, params: DirectCall | Raw | None) -> None:
         """Counts a request among those in flight."""
         request.started = (self._now or self._clock())()
         self._requests[request.id] = request
         if self.observer is not None:
-            self.observer.began(request, params)
+            self.observer.began(request, raw(params))
 
-    def begin(self, request: Request, params: Raw | None) -> None:
+    def begin(self, request: Request, params: DirectCall | Raw | None) -> None:
         """Takes a request and begins with it."""
         self.enter(request, params)
         self.run(request, params)
 
-    def run(self, request: Request, params: Raw | None) -> None:
+    def run(self, request: Request, params: DirectCall | Raw | None) -> None:
         """Begins with a request in flight."""
         try:
             handler, method = self._handler, request.method
-            if method == "initialize":
-                self.stateless = False
-                self.follow(request, handler.open(self, params), params)
-                return
             if method == "tools/call":
                 work = handler.call(self, params, request)
+            elif method == "initialize":
+                self.stateless = False
+                work = handler.open(self, raw(params))
             else:
-                work = handler.handle(self, method, params, request)
+                work = handler.handle(self, method, raw(params), request)
             if work is not None:
-                self.follow(request, work, params)
+                self.follow(request, work, raw(params))
         except BaseException as broken:  # noqa: BLE001 - the root of a request
-            self._broke(request, broken, params)
+            self._broke(request, broken, raw(params))
 
     def _clock(self) -> Callable[[], float]:
         # Kept: on Python 3.11 asking for the running loop is a system call.

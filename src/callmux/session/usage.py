@@ -95,6 +95,27 @@ class Usage:
             self._held += new
             self.calls = self.call_new = self.call_read = 0
 
+    def direct(self, size: int, *, alone: bool) -> None:
+        """A direct call has its whole result, which is the same in every way.
+
+        Args:
+            size: Bytes of arguments and result.
+            alone: Whether the turn is over; see `ended`.
+        """
+        if alone and not self.open:
+            self.turns += 1
+            self.read += self.new
+            self.new += size
+            return
+        if self.turns:
+            self.settle()
+        self.open = True
+        self.calls += 1
+        self.call_read += self.call_new
+        self.call_new += size
+        if alone:
+            self.end_turn()
+
     def ended(self, job: Job, result: Result, *, alone: bool) -> None:
         """A tool call has its result that is not the same in every way.
 

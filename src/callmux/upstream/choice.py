@@ -103,7 +103,9 @@ class LaneChoice:
         declared = self.declared(client)
         owner = main.connection.audience.owner if main.connection is not None else None
         asking, its = self._questions.asks(target), main.era
-        era = its if its is Era.LEGACY and client.version not in MODERN else self.era_of(client)
+        # Whoever speaks another revision is served in this one where the server has no other.
+        only = its is Era.LEGACY and (client.version not in MODERN or not self._known.has(Era.MODERN))
+        era = its if only else self.era_of(client)
         key = choose_lane(
             client, declared, main.declares, owner, asking=asking, scope=scope, era=era, main_era=its
         )

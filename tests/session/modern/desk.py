@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.protocol.caching import Freshness
-from callmux.protocol.calling import DirectCall, raw
+from callmux.protocol.calling import Calling, DirectCall, raw
 from callmux.protocol.jsonrpc import Request as Message
 from callmux.protocol.jsonrpc import RpcError, parse
 from callmux.router.greeting import Portrait
@@ -132,7 +132,7 @@ class Desk:
             self.cancelled += not isinstance(end, RpcError)
             raise
 
-    def stateless(self, session: Session, message: Message, said: Said, asked: Any = None) -> None:
+    def stateless(self, session: Session, message: Message | Calling, said: Said, asked: Any = None) -> None:
         self.serving.receive(session, message, said, asked)
 
     def told(self, session: Session, method: str, params: Raw | None) -> None: ...

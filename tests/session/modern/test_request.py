@@ -121,3 +121,10 @@ def test_a_digest_is_that_of_method_and_params_without_their_order() -> None:
     assert one == digest_of("m", Raw(b'{ "b" : {"d": 3, "c": 2}, "a": 1}'))
     assert one != digest_of("n", Raw(b'{"a":1,"b":{"c":2,"d":3}}'))
     assert one != digest_of("m", Raw(b'{"a":1,"b":{"c":2,"d":4}}'))
+
+
+def test_a_digest_is_the_same_however_a_name_is_spelled() -> None:
+    """What is read in one step keeps no escapes (`callmux.protocol.modern_call`)."""
+    plain = digest_of("tools/call", Raw(b'{"name":"get","arguments":{}}'))
+    assert digest_of("tools/call", Raw(b'{"name":"g\\u0065t","arguments":{}}')) == plain
+    assert digest_of("tools/call", Raw(b'{"name":"g\\ud800t"}')) != plain

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from callmux.protocol.caching import Freshness
-from callmux.protocol.jsonrpc import RpcError
-from callmux.session.facts import Said
+from callmux.protocol.jsonrpc import RpcError, parse
+from callmux.protocol.modern_call import of_caller
+from callmux.session.facts import NOTHING, Said
 from callmux.session.modern.serving import DISCOVER_MS, LIST_MS
 from callmux.session.request import Request
 from callmux.session.session import Session
@@ -175,6 +176,33 @@ async def test_what_belongs_to_no_request_is_not_told() -> None:
     with pytest.raises(RpcError):
         await desk.session.ask("roots/list", None)
     assert [m for m in desk.sent if "method" in m] == []
+
+
+async def test_a_call_that_was_read_in_one_step_goes_the_same_way() -> None:
+    desk = Desk()
+
+    async def work(request: Request) -> Any:
+        return {"heard": json.loads(bytes(await request.ask("roots/list", None)))}
+
+    desk.work = work
+    params: dict[str, Any] = {"name": "x", "arguments": {"a": 1}, "_meta": {**META, "progressToken": 5}}
+    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = {"roots": {}}
+    body = json.dumps({"id": 1, "method": "tools/call", "params": params}).encode()
+    found = of_caller(body, "x")
+    assert found is not None
+    calling, asked = found
+    desk.session.receive_stateless(calling, NOTHING, asked)
+    question = await desk.answer(1)
+    assert question["inputRequests"] == {"q1": {"method": "roots/list"}}
+    bare = {"name": "x", "arguments": {"a": 1}, "_meta": {"progressToken": 5}}
+    assert desk.handled == [("tools/call", bare)]
+    del params["_meta"]["progressToken"]
+    going_on = {**params, "requestState": question["requestState"], "inputResponses": {"q1": {"roots": []}}}
+    # Its name in another spelling is the same name.
+    line = json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": going_on})
+    desk.session.receive(parse(line.replace('"x"', '"\\u0078"').encode()))
+    assert (await desk.answer(2))["heard"] == {"roots": []}
+    assert (len(desk.handled), desk.over) == (1, 2)
 
 
 async def test_a_question_is_the_answer_and_the_client_goes_on_with_its_own() -> None:

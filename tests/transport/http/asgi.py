@@ -12,7 +12,8 @@ from msgspec import Raw
 from callmux.config.model import Config
 from callmux.guard.principal import Principal
 from callmux.observe.bus import Bus
-from callmux.protocol.calling import DirectCall, raw
+from callmux.protocol import modern
+from callmux.protocol.calling import Calling, DirectCall, raw
 from callmux.protocol.jsonrpc import Request as Message
 from callmux.protocol.jsonrpc import RpcError
 from callmux.session.facts import Said
@@ -34,6 +35,26 @@ POSTED = {
 LISTENING = {"host": "localhost", "accept": "text/event-stream"}
 
 
+class Alone(Request):
+    """A request of a session that is lent to it: it tells when nothing more comes of it."""
+
+    def answered(self, result: bytes | Raw) -> None:
+        self._end()
+        super().answered(result)
+
+    def refused(self, error: RpcError) -> None:
+        self._end()
+        super().refused(error)
+
+    def cancel(self, reason: str | None) -> None:
+        super().cancel(reason)
+        self._end()
+
+    def _end(self) -> None:
+        if self.session.over is not None:
+            self.session.over()
+
+
 class Desk:
     """A handler that answers every request with its method. `slow` waits for `go`, `chatty` says something
     first, `bad` is refused."""
@@ -42,6 +63,7 @@ class Desk:
         self.go = asyncio.Event()
         self.told_of: list[str] = []
         self.params: list[bytes] = []
+        self.said: list[Said] = []
         self.code = -32602
 
     async def open(self, session: Session, params: Raw | None) -> bytes:
@@ -61,8 +83,10 @@ class Desk:
             raise RpcError(self.code, "no")
         return json.dumps({"did": method}).encode()
 
-    def stateless(self, session: Session, message: Message, said: Said, asked: Any = None) -> None:
-        session.begin(Request(session, message.id, message.method, said), message.params)
+    def stateless(self, session: Session, message: Message | Calling, said: Said, asked: Any = None) -> None:
+        self.said.append(said)
+        params = message.params if isinstance(message, Calling) else modern.bare(message.params)
+        session.begin(Alone(session, message.id, message.method, said), params)
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:
         self.told_of.append(method)

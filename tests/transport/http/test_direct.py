@@ -18,8 +18,8 @@ from callmux.guard.gate import Caller, Gate
 from callmux.observe.facts import HttpEnded
 from callmux.protocol.sse import request_stream
 from callmux.transport.http.direct import KEPT_LINE_BYTES, DirectProtocol
+from callmux.transport.http.heads import LARGEST
 from callmux.transport.http.narrow import NarrowProtocol
-from callmux.transport.http.plain import LARGEST
 from callmux.transport.http.streams import PATIENCE_SECONDS
 from tests.support import play, settle
 from tests.transport.http.asgi import House
@@ -42,7 +42,7 @@ async def _greeted(server: Server) -> str:
     return session
 
 
-async def _known(kind: type[NarrowProtocol] = DirectProtocol) -> tuple[Server, str, Connection]:
+async def known(kind: type[NarrowProtocol] = DirectProtocol) -> tuple[Server, str, Connection]:
     """A connection whose head is known: it has been answered once."""
     server = Server(kind, House())
     session = await _greeted(server)
@@ -53,7 +53,7 @@ async def _known(kind: type[NarrowProtocol] = DirectProtocol) -> tuple[Server, s
 
 
 async def test_a_plain_request_is_answered_without_an_exchange() -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     cycle = connection.protocol.cycle
     facts: list[HttpEnded] = []
     server.house.bus.subscribe(HttpEnded, facts.append)
@@ -75,7 +75,7 @@ async def test_a_plain_request_is_answered_without_an_exchange() -> None:
 
 @pytest.mark.parametrize("cut", [1, 30, -1, -20])
 async def test_it_may_come_in_pieces(cut: int) -> None:
-    _, session, connection = await _known()
+    _, session, connection = await known()
     cycle = connection.protocol.cycle
     whole = post({"id": 2, "method": "x"}, session)
     connection.send(whole[:cut], whole[cut:])
@@ -85,7 +85,7 @@ async def test_it_may_come_in_pieces(cut: int) -> None:
 
 
 async def test_something_before_the_answer_makes_it_a_stream() -> None:
-    _, session, connection = await _known()
+    _, session, connection = await known()
     connection.send(post({"id": 2, "method": "chatty"}, session))
     await connection.settle()
     last = connection.answers[-1]
@@ -94,7 +94,7 @@ async def test_something_before_the_answer_makes_it_a_stream() -> None:
 
 
 async def test_an_answer_that_takes_long_comes_by_a_stream() -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     connection.send(post({"id": 2, "method": "slow"}, session))
     await connection.settle()
     assert len(connection.answers) == 1
@@ -110,7 +110,7 @@ async def test_an_answer_that_takes_long_comes_by_a_stream() -> None:
 
 
 async def test_each_answer_has_its_own_patience() -> None:
-    server, session, first = await _known()
+    server, session, first = await known()
     second = server.connect()
     second.send(post({"id": 11, "method": "x"}, session))
     await second.settle()
@@ -126,7 +126,7 @@ async def test_each_answer_has_its_own_patience() -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_an_answer_whose_client_has_left_can_be_fetched(when: str) -> None:
     """Our bridge asks for the answer to a request by the request's id."""
-    server, session, connection = await _known()
+    server, session, connection = await known()
     house = server.house
     connection.send(post({"id": 2, "method": "slow"}, session))
     await connection.settle()
@@ -153,7 +153,7 @@ async def test_an_answer_on_a_connection_that_seems_alive_can_be_fetched_too(
 ) -> None:
     """A larger one is kept where all that is kept has a bound."""
     monkeypatch.setattr("callmux.transport.http.direct.KEPT_LINE_BYTES", most)
-    server, session, connection = await _known()
+    server, session, connection = await known()
     connection.send(post({"id": 2, "method": "x"}, session))
     await connection.settle()
     (seat,) = server.house.listener.table
@@ -166,7 +166,7 @@ async def test_an_answer_on_a_connection_that_seems_alive_can_be_fetched_too(
 
 
 async def test_an_older_answer_of_the_same_id_is_never_fetched_in_place_of_a_newer_one() -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     connection.send(post({"id": 2, "method": "x"}, session))
     await connection.settle()
     connection.leave()
@@ -186,7 +186,7 @@ async def test_an_older_answer_of_the_same_id_is_never_fetched_in_place_of_a_new
 
 
 async def test_answers_go_out_in_the_order_of_the_requests() -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     two = post({"id": 2, "method": "slow"}, session) + post({"id": 3, "method": "x"}, session)
     connection.send(two, post({"id": 4, "method": "x"}, session))
     await connection.settle()
@@ -197,7 +197,7 @@ async def test_answers_go_out_in_the_order_of_the_requests() -> None:
 
 
 async def test_what_comes_while_an_answer_is_owed_waits_and_is_answered() -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     connection.send(post({"id": 2, "method": "slow"}, session))
     half = post({"id": 3, "method": "x"}, session)
     connection.send(half[:40], half[40:])
@@ -210,7 +210,7 @@ async def test_what_comes_while_an_answer_is_owed_waits_and_is_answered() -> Non
 
 
 async def test_a_client_that_has_closed_its_sending_side_gets_its_answer() -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     connection.send(post({"id": 2, "method": "slow"}, session))
     await connection.settle()
     connection.end()
@@ -222,7 +222,7 @@ async def test_a_client_that_has_closed_its_sending_side_gets_its_answer() -> No
 
 
 async def test_a_listener_that_ends_lets_an_answer_out_and_the_connection_go() -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     connection.send(post({"id": 2, "method": "slow"}, session))
     await connection.settle()
     connection.protocol.shutdown()
@@ -235,7 +235,7 @@ async def test_a_listener_that_ends_lets_an_answer_out_and_the_connection_go() -
 
 @pytest.mark.parametrize("state", ["leaving", "refusing", "elsewhere"])
 async def test_a_listener_that_hands_over_goes_the_long_way(state: str) -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     cycle = connection.protocol.cycle
     setattr(server.house.listener, state, (lambda id, body: None) if state == "elsewhere" else True)
     connection.send(post({"id": 2, "method": "x"}, session))
@@ -245,7 +245,7 @@ async def test_a_listener_that_hands_over_goes_the_long_way(state: str) -> None:
 
 
 async def test_another_configuration_is_looked_at_anew() -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     house = server.house
     house.listener.configure(
         Config(), type(house.listener.limits)(Config(request_body_max_bytes=10), lambda b: ())
@@ -256,7 +256,7 @@ async def test_another_configuration_is_looked_at_anew() -> None:
 
 
 async def test_a_session_that_is_over_is_not_found() -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     await server.house.listener.table.remove(session)
     connection.send(post({"id": 2, "method": "x"}, session))
     await connection.settle()
@@ -264,7 +264,7 @@ async def test_a_session_that_is_over_is_not_found() -> None:
 
 
 async def test_a_session_that_ends_ends_what_is_owed() -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     connection.send(post({"id": 2, "method": "slow"}, session))
     await connection.settle()
     await server.house.listener.table.remove(session)
@@ -274,7 +274,7 @@ async def test_a_session_that_ends_ends_what_is_owed() -> None:
 
 
 async def test_a_request_whose_id_is_in_flight_is_refused() -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     other = server.connect()
     connection.send(post({"id": 2, "method": "slow"}, session))
     other.send(post({"id": 1, "method": "x"}, session))
@@ -288,7 +288,7 @@ async def test_a_request_whose_id_is_in_flight_is_refused() -> None:
 
 
 async def test_a_kept_connection_ends_after_its_time_and_not_while_it_is_used() -> None:
-    _, session, connection = await _known()
+    _, session, connection = await known()
     for id in range(2, 6):
         await asyncio.sleep(50)
         connection.send(post({"id": id, "method": "x"}, session))
@@ -314,7 +314,7 @@ async def test_a_request_without_a_session_is_not_answered_in_that_of_the_one_be
 
 
 async def test_a_connection_that_was_reset_in_the_middle_is_forgotten() -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     connection.send(post({"id": 5, "method": "slow"}, session, b"Origin: http://localhost\r\n"))
     await connection.settle()
     connection.leave(ConnectionResetError())
@@ -328,7 +328,7 @@ async def test_a_connection_that_was_reset_in_the_middle_is_forgotten() -> None:
 
 
 async def test_a_client_that_does_not_read_is_not_answered_without_a_bound() -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     connection.protocol.pause_writing()
     sent = len(connection.wire.out)
     for id in range(2, 12):
@@ -344,14 +344,14 @@ async def test_a_client_that_does_not_read_is_not_answered_without_a_bound() -> 
 
 
 async def test_a_head_that_is_known_keeps_no_body() -> None:
-    _, session, connection = await _known()
+    _, session, connection = await known()
     connection.send(post({"id": 2, "method": "x", "params": {"name": "y" * LARGEST}}, session))
     await connection.settle()
     assert connection.protocol._head.exchange.body is None
 
 
 async def test_a_body_that_its_client_left_in_the_middle_of_is_told_of() -> None:
-    server, session, connection = await _known()
+    server, session, connection = await known()
     facts: list[HttpEnded] = []
     server.house.bus.subscribe(HttpEnded, facts.append)
     connection.send(post({"id": 2, "method": "x"}, session)[:-3])
@@ -364,7 +364,7 @@ async def test_a_body_that_its_client_left_in_the_middle_of_is_told_of() -> None
 
 async def test_a_body_in_single_bytes_is_looked_at_once() -> None:
     """Looking at all that has come at every byte would take a minute for the largest body."""
-    _, session, connection = await _known()
+    _, session, connection = await known()
     cycle = connection.protocol.cycle
     body = json.dumps({"id": 2, "method": "x", "params": {"name": "y" * (LARGEST - 100)}}).encode()
     whole = post(body, session)
@@ -408,14 +408,14 @@ async def test_a_check_that_fails_is_answered_and_ends_nothing_else() -> None:
 
 
 async def test_a_body_that_never_ends_times_out() -> None:
-    _, session, connection = await _known()
+    _, session, connection = await known()
     connection.send(post({"id": 2, "method": "x"}, session)[:-3])
     await asyncio.sleep(30)
     assert connection.answers[-1].status == 408
 
 
 async def test_a_body_that_is_too_large_for_this_way_goes_the_other() -> None:
-    _, session, connection = await _known()
+    _, session, connection = await known()
     cycle = connection.protocol.cycle
     large = {"id": 2, "method": "x", "params": {"name": "y" * LARGEST}}
     connection.send(post(large, session))
@@ -436,17 +436,17 @@ async def test_a_length_in_another_form_is_read_as_uvicorn_reads_it(length: byte
 
 
 async def _seen(kind: type[NarrowProtocol], body: bytes, digits: bytes) -> object:
-    _, session, connection = await _known(kind)
+    _, session, connection = await known(kind)
     connection.send(post(body, session, length=digits))
     await connection.settle()
-    return [_shown(answer, session) for answer in connection.answers], connection.wire.closed
+    return [shown(answer, session) for answer in connection.answers], connection.wire.closed
 
 
 BY_CHANCE = ("x-request-id", "connection")
 """The latter says whether the end of a client's side was seen before its answer went out."""
 
 
-def _shown(answer: Answer, session: str) -> object:
+def shown(answer: Answer, session: str) -> object:
     """An answer without what chance decides."""
     headers = {k: v.replace(session, "SESSION") for k, v in answer.headers.items() if k not in BY_CHANCE}
     body = re.sub(rb'"requestId":"[^"]*"', b"", answer.body)
@@ -483,7 +483,7 @@ steps = st.one_of(
 
 async def _played(kind: type[NarrowProtocol], script: list[Step]) -> object:
     """What a client sees that does all this."""
-    server, session, connection = await _known(kind)
+    server, session, connection = await known(kind)
     told: list[tuple[str, str, int]] = []
     server.house.bus.subscribe(HttpEnded, lambda fact: told.append((fact.method, fact.route, fact.status)))
     connections = [connection]
@@ -526,7 +526,7 @@ async def _played(kind: type[NarrowProtocol], script: list[Step]) -> object:
     for each in connections:
         await each.settle()
     (seat,) = server.house.listener.table
-    seen = [[_shown(answer, session) for answer in each.answers] for each in connections]
+    seen = [[shown(answer, session) for answer in each.answers] for each in connections]
     done = server.house.app.in_flight, seat.active, len(seat.answering)
     for each in connections:
         each.leave()

@@ -1,93 +1,32 @@
-"""What makes a request plain: its head is known, whole, and nothing in it asks for more."""
+"""Plain requests: which may be answered directly, and what becomes of those that are."""
 
 from __future__ import annotations
 
 import pytest
 
-from callmux.transport.http.plain import KnownHead, PlainHead, can_be_learned, known_head
+from callmux.session.facts import NOTHING, Said
+from callmux.transport.http.plain import may_be_known
+from tests.transport.http.asgi import Call
+from tests.transport.http.test_direct import known
+from tests.transport.http.wire import post
 
-FIELDS = [(b"host", b"localhost"), (b"content-length", b"12"), (b"accept", b"application/json")]
-READ = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 12\r\nAccept: application/json\r\n\r\n"
-
-
-def _known() -> KnownHead:
-    found = known_head(READ, FIELDS)
-    assert found is not None
-    return found
+FIELDS = [(b"host", b"localhost"), (b"content-length", b"12")]
 
 
-@pytest.mark.parametrize("size", [0, 9, 12, 65536])
-def test_the_same_head_is_known_with_any_length(size: int) -> None:
-    data = READ.replace(b"12", b"%d" % size) + b"x" * size
-    assert _known().body(data) == b"x" * size
+def test_a_head_of_a_web_page_or_of_a_trace_is_not_known_again() -> None:
+    exchange = Call("POST", "/mcp").exchange()
+    assert may_be_known(FIELDS, exchange, NOTHING)
+    assert not may_be_known(FIELDS[:1], exchange, NOTHING)
+    assert not may_be_known(FIELDS, exchange, Said(trace={"traceparent": "00-1-2-01"}))
+    exchange.origin = "http://localhost"
+    assert not may_be_known(FIELDS, exchange, NOTHING)
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        READ + b"x" * 11,
-        READ + b"x" * 13,
-        READ.replace(b"12", b"") + b"x" * 12,
-        READ.replace(b"12", b"+12") + b"x" * 12,
-        READ.replace(b"12", b" 12") + b"x" * 12,
-        READ.replace(b"12", b"12 ") + b"x" * 12,
-        READ.replace(b"12", "¹²".encode()) + b"x" * 12,
-        READ.replace(b"12", b"12\r\nContent-Length: 12") + b"x" * 12,
-        READ.replace(b"12", b"1234567") + b"x" * 1234567,
-        READ.replace(b"localhost", b"Localhost") + b"x" * 12,
-        READ.replace(b"POST", b"PUT") + b"x" * 12,
-        READ.replace(b"\r\n\r\n", b"\r\nX: y\r\n\r\n") + b"x" * 12,
-        READ[:-2] + b"x" * 14,
-        READ[:40],
-        b"",
-    ],
-)
-def test_anything_else_is_another_request(data: bytes) -> None:
-    assert _known().body(data) is None
-
-
-@pytest.mark.parametrize(
-    "read",
-    [
-        b"",
-        READ[:-1],
-        # The end of the head is elsewhere than it seems.
-        READ.replace(b"json\r\n\r\n", b"json\n\nab\r\n\r\n"),
-        # It was parsed otherwise.
-        READ.replace(b"localhost", b"elsewhere"),
-        READ.replace(b"Content-Length: 12", b"Content-Length:  12"),
-        READ.replace(b"Content-Length: 12", b"Content-Length: 1234567"),
-        READ.replace(b"Content-Length", b"Content-Lengte"),
-    ],
-)
-def test_a_head_that_can_be_read_in_two_ways_is_not_learned(read: bytes) -> None:
-    assert known_head(read, FIELDS) is None
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        b"connection",
-        b"content-encoding",
-        b"expect",
-        b"origin",
-        b"transfer-encoding",
-        b"upgrade",
-        b"x-callmux-max-body-bytes",
-        b"x-request-id",
-    ],
-)
-def test_a_header_with_consequences_of_its_own_keeps_a_head_from_being_known(name: bytes) -> None:
-    assert can_be_learned(FIELDS)
-    assert not can_be_learned([*FIELDS, (name, b"x")])
-    assert not can_be_learned([pair for pair in FIELDS if pair[0] != b"content-length"])
-
-
-def test_only_the_length_may_differ_between_heads() -> None:
-    known = PlainHead.__new__(PlainHead)
-    known.url, known._place, known._before, known._after = b"/mcp", 1, FIELDS[:1], FIELDS[2:]
-    assert known.fits(b"/mcp", [FIELDS[0], (b"content-length", b"99"), FIELDS[2]])
-    assert not known.fits(b"/mcp/", FIELDS)
-    assert not known.fits(b"/mcp", FIELDS[:2])
-    assert not known.fits(b"/mcp", [*FIELDS, (b"x", b"y")])
-    assert not known.fits(b"/mcp", [FIELDS[1], FIELDS[0], FIELDS[2]])
+@pytest.mark.parametrize("body", [b'{"id":2,\n"method":"x"}', b'{"id":2,"method":"initialize"}', b"[]", b"{"])
+async def test_what_is_no_plain_request_is_left_to_the_long_way(body: bytes) -> None:
+    _, session, connection = await known()
+    cycle = connection.protocol.cycle
+    connection.send(post(body, session))
+    await connection.settle()
+    assert connection.protocol.cycle is not cycle
+    assert connection.answers[-1].whole

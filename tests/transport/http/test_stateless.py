@@ -97,8 +97,6 @@ async def test_what_the_headers_of_a_request_say_is_not_taken_for_the_next_one()
     (seat,) = house.listener.table
     facts = seat.session.facts
     assert (facts.client_kind, facts.cwd, facts.cwd_source) == ("stdio-bridge", "/tmp", "header")
-    assert seat.session.over is not None
-    seat.session.over()
     await house.answers(stateless(request()))
     assert list(house.listener.table) == [seat]
     assert (facts.client_kind, facts.cwd, facts.cwd_source) == (None, None, None)

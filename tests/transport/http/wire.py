@@ -155,6 +155,31 @@ def post(message: Any, session: str | None, more: bytes = b"", length: bytes | N
     return HEAD + BOTH + b"Content-Length: " + digits + b"\r\n" + named + more + b"\r\n" + body
 
 
+ALONE = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+def alone(
+    method: str, id: int | str, more: bytes = b"", says: bytes | None = None, meta: Any = None, **params: Any
+) -> bytes:
+    """A POST of a revision without sessions.
+
+    Args:
+        more: Further headers.
+        says: What its headers say of its body, where that is not what is right.
+        meta: What else stands in its `_meta`.
+    """
+    if says is None:
+        says = b"MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: %b\r\n" % method.encode()
+        if "name" in params:
+            says += b"Mcp-Name: %b\r\n" % params["name"].encode()
+    given = {"_meta": ALONE | (meta or {}), **params}
+    message = {"jsonrpc": "2.0", "id": id, "method": method, "params": given}
+    return post(message, None, says + more)
+
+
 def parsed(data: bytes) -> list[Answer]:
     """The answers in what a server sent."""
     found = []

@@ -42,15 +42,20 @@ class Losable(Protocol):
     method: str
     said: Said
     job: Any
-    owner: str
     way: SessionPort
     asked: Asked
     declared: bytes
-    params: Raw
+
+    @property
+    def owner(self) -> str: ...
+
+    @property
+    def params(self) -> Raw: ...
 
     def cancel(self, reason: str | None) -> None: ...
 
 
+_NULL = Raw(b"null")
 R = TypeVar("R", bound=Losable)
 
 
@@ -139,7 +144,7 @@ def key_of(request: Losable) -> bytes | None:
     """What a request has in common with one that its client makes anew: whose it is, where from, and all
     that is asked, however it is spelled; None for one that cannot be compared. The token for progress is of
     one request alone."""
-    said, facts, given = request.said, request.way.facts, members(request.params)
+    said, facts, given = request.said, request.way.facts, spelled_once(members(request.params))
     meta = members(given.pop("_meta", None))
     meta.pop("progressToken", None)
     given["_meta"] = Raw(msgspec.json.encode(meta))
@@ -156,6 +161,14 @@ def key_of(request: Losable) -> bytes | None:
     except ValueError:
         return None
     return hashlib.sha256(told + b"\0" + request.declared + b"\0" + asked).digest()
+
+
+def spelled_once(given: dict[str, Raw]) -> dict[str, Raw]:
+    """Params with their name in one spelling: a text may have escapes, and what was read need not have kept
+    them."""
+    if (name := optional_text(given.get("name", _NULL))) is not None:
+        given["name"] = Raw(msgspec.json.encode(name))
+    return given
 
 
 def in_doubt(params: Raw) -> ToolCallFailed:

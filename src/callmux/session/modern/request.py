@@ -19,15 +19,18 @@ import msgspec
 from msgspec import Raw
 
 from callmux.protocol import modern
+from callmux.protocol.calling import DirectCall
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, METHOD_NOT_FOUND, Id, RpcError
 from callmux.protocol.methods import MAY_ASK
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result
 from callmux.protocol.versions import MODERN_CODES
+from callmux.rings.call import Call
 from callmux.rings.ring import Job
 from callmux.rings.stage import Cancelled, Outcome
+from callmux.session.client_cwd import owner_of
 from callmux.session.facts import Said, canonical
-from callmux.session.modern.losing import Losing
+from callmux.session.modern.losing import Losing, spelled_once
 from callmux.session.modern.parking import Parking
 from callmux.session.request import PROGRESS, Request, SessionPort
 from callmux.tasks import at_once
@@ -78,12 +81,11 @@ class ModernRequest(Request, kw_only=True):
         declared: Its client's capabilities, in one spelling.
         way: The session that its answer goes to: that of the round that waits now. `session`, as ever, is the
             client that its calls are made for.
-        params: Its params without what the revision adds to them.
+        stripped: Its params without what the revision adds to them, as they were read.
         parking: Where it waits for its client.
         losing: Who knows what becomes of it where its client loses it.
         lost: Whether its client has lost it, and may come again for it.
         again: Whether its client has come again: progress goes by the token of the round that waits now.
-        owner: Whose it is.
         info: Who answers, as JSON.
         hints: Gives how long its answer may be kept, for `callmux.protocol.modern.complete`.
         told: Gives a result as the client is told it, where that may be another one.
@@ -102,12 +104,11 @@ class ModernRequest(Request, kw_only=True):
     asked: modern.Asked
     declared: bytes = b"{}"
     way: SessionPort
-    params: Raw = Raw(b"{}")
+    stripped: DirectCall | Raw = Raw(b"{}")
     parking: Parking[ModernRequest] | None = None
     losing: Losing[ModernRequest] | None = None
     lost: bool = False
     again: bool = False
-    owner: str = ""
     info: bytes = b"{}"
     hints: Callable[[], bytes] | None = None
     told: Callable[[ModernRequest, Job, bytes], bytes] | None = None
@@ -156,6 +157,16 @@ class ModernRequest(Request, kw_only=True):
         """Whether its client may be asked for its roots: never, because a question for every call would cost
         more than a directory is worth. The client names it."""
         return False
+
+    @property
+    def params(self) -> Raw:
+        """Its params without what the revision adds to them."""
+        return self.stripped.raw() if isinstance(self.stripped, DirectCall) else self.stripped
+
+    @property
+    def owner(self) -> str:
+        """Whose it is."""
+        return owner_of(self.said.principal or self.session.facts.principal, self.said.headers)
 
     @property
     def digest(self) -> bytes:
@@ -299,10 +310,16 @@ class ModernRequest(Request, kw_only=True):
             self.session.observer.finished(self, job, outcome)
         self.job = None
         if isinstance(outcome, Result):
-            flying = self.way.peer.in_flight.values()
+            flying, usage, route = self.way.peer.in_flight, self.session.facts.usage, job.route
             # Subscriptions are under way for as long as their client is there.
-            alone = not any(one is not self and one.method == "tools/call" for one in flying)
-            self.session.facts.usage.ended(job, outcome, alone=alone)
+            alone = (len(flying) == 1 and flying.get(self.id) is self) or not any(
+                one is not self and one.method == "tools/call" for one in flying.values()
+            )
+            if route is None or route.own is not None or outcome.before or not isinstance(job, Call):
+                usage.ended(job, outcome, alone=alone)
+            else:
+                given = job.arguments
+                usage.direct(len(outcome.raw) + (0 if given is None else len(given)), alone=alone)
             if self.lacks and outcome.is_error:
                 self.refused(self._lacking(outcome.raw))
             else:
@@ -362,6 +379,6 @@ class ModernRequest(Request, kw_only=True):
 def digest_of(method: str, params: Raw) -> bytes:
     """Stands for a method and its params, however they are spelled. What belongs to one round alone, such as
     the token for its progress, is no part of it."""
-    given = members(params)
+    given = spelled_once(members(params))
     given.pop("_meta", None)
     return hashlib.sha256(method.encode("utf-8", "surrogatepass") + b"\0" + canonical(given)).digest()

@@ -19,6 +19,7 @@ from msgspec import Raw
 from callmux.context import CallContext
 from callmux.protocol import jsonrpc, modern, tasks
 from callmux.protocol.caching import Freshness
+from callmux.protocol.calling import Calling, DirectCall, raw
 from callmux.protocol.extensions import ADDRESSED, LISTING, OWNERS
 from callmux.protocol.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
 from callmux.protocol.methods import CAPABILITIES, RESOURCES_READ, declared
@@ -29,7 +30,6 @@ from callmux.rings.converting import as_result
 from callmux.rings.ring import Job
 from callmux.router.greeting import Portrait
 from callmux.router.offers import Offers
-from callmux.session.client_cwd import owner_of
 from callmux.session.facts import BRIDGE, Said, canonical
 from callmux.session.handler import Handler
 from callmux.session.modern.listening import Listening, read
@@ -146,13 +146,9 @@ class Serving:
         return f"Serving({self._parking!r}, {len(self._listening)} subscriptions)"
 
     def receive(
-        self, session: Session, message: jsonrpc.Request, said: Said, asked: Asked | None = None
+        self, session: Session, message: jsonrpc.Request | Calling, said: Said, asked: Asked | None = None
     ) -> None:
-        """Takes a request, which the session answers sooner or later.
-
-        Args:
-            asked: What it says of itself, where that was read already.
-        """
+        """Takes a request, which the session answers sooner or later; see `Handler.stateless`."""
         request = ModernRequest(
             session,
             message.id,
@@ -162,24 +158,29 @@ class Serving:
             way=session,
             parking=self._parking,
             losing=self._losing,
-            owner=_owner(session, said),
             over=session.over,
         )
-        session.enter(request, message.params)
+        params = message.params
+        session.enter(request, params)
         try:
-            request.asked = asked or modern.read(message.method, message.params)
+            request.asked = asked or modern.read(message.method, raw(params))
             request.declared = _declared(request.asked.capabilities)
-            self._begin(session, request, message.params)
+            _introduce(session, request)
+            if isinstance(params, DirectCall):
+                request.info = self._current.portraits.identity
+                request.stripped = params
+                self._run(session, request)
+            else:
+                self._begin(session, request, params)
         except RpcError as error:
             request.refused(error)
 
     def _begin(self, session: Session, request: ModernRequest, params: Raw | None) -> None:
         asked, method = request.asked, request.method
-        _introduce(session, request)
         portrait = None if method == "tools/call" else self._current.portraits.of(session)
         request.info = self._current.portraits.identity if portrait is None else portrait.info
-        for key, raw in asked.answers.items():
-            if bytes(raw)[:1] != b"{":
+        for key, answer in asked.answers.items():
+            if bytes(answer)[:1] != b"{":
                 raise RpcError(INVALID_PARAMS, f"inputResponses[{key!r}] must be an object")
         if asked.state is not None:
             session.follow(request, self._go_on(session, request, params), params)
@@ -197,16 +198,21 @@ class Serving:
             session.follow(request, self._listen(session, request, params, portrait), None)
         else:
             request.given = dict(asked.answers)
-            request.params = modern.bare(params, answers=method == tasks.UPDATE)
-            if method == "tools/call" and tasks.declares(request.declared):
-                request.told = self._told
-            if self._losing and self._made_anew(session, request, params):
-                return
-            if asked.log_level is not None and _is_lower(asked.log_level, session.server_level):
-                session.server_level = asked.log_level
-                self._tasks.spawn(self._leveled(session, request))
-            else:
-                session.run(request, request.params)
+            request.stripped = modern.bare(params, answers=method == tasks.UPDATE)
+            self._run(session, request)
+
+    def _run(self, session: Session, request: ModernRequest) -> None:
+        """Has a request go the way of any other."""
+        if request.method == "tools/call" and tasks.declares(request.declared):
+            request.told = self._told
+        if self._losing and self._made_anew(session, request):
+            return
+        level = request.asked.log_level
+        if level is not None and _is_lower(level, session.server_level):
+            session.server_level = level
+            self._tasks.spawn(self._leveled(session, request))
+        else:
+            session.run(request, request.stripped)
 
     def _hints(self, session: Session, method: str) -> bytes:
         if method in _READ:
@@ -221,7 +227,7 @@ class Serving:
         """Begins with a request once its servers know which log messages it wants."""
         await self._current.set_level(session)
         if not request.ended:
-            session.run(request, request.params)
+            session.run(request, request.stripped)
 
     # Going on.
 
@@ -239,9 +245,10 @@ class Serving:
         parked.resume(Round(session, request.id, request.said, asked, request.declared, params, token))
         return b"{}"
 
-    def _made_anew(self, session: Session, request: ModernRequest, params: Raw | None) -> bool:
+    def _made_anew(self, session: Session, request: ModernRequest) -> bool:
         """Whether a request is one that its client has lost, and that goes on or has ended somehow."""
         if (lost := self._losing.take(request)) is not None:
+            params = request.params
             token = progress_token(members(params).get("_meta"))
             session.let_go(request)
             lost.rejoin(
@@ -370,10 +377,6 @@ def _discovery(portrait: Portrait) -> bytes:
     if portrait.instructions:
         told["instructions"] = portrait.instructions
     return msgspec.json.encode(told)
-
-
-def _owner(session: Session, said: Said) -> str:
-    return owner_of(said.principal or session.facts.principal, said.headers)
 
 
 def _is_lower(level: str, than: str | None) -> bool:

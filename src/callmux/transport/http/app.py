@@ -23,6 +23,7 @@ from callmux.transport.http.listener import STOPPING, Listener
 from callmux.transport.http.mcp import go_on, serve_mcp
 from callmux.transport.http.plain import PlainCalls, PlainReply, Work
 from callmux.transport.http.sse import serve_message, serve_stream
+from callmux.transport.http.stateless_calls import StatelessCalls
 from callmux.transport.http.streams import Stream
 from callmux.transport.http.web_session import WebSession
 
@@ -45,6 +46,7 @@ class App:
 
     Attributes:
         direct: Requests that are answered without all this.
+        stateless: Those of them that have no session.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class App:
         self._now = clock.monotonic
         self._exchanges = 0
         self.direct = PlainCalls(listener, self._route, self._resume, self._over)
+        self.stateless = StatelessCalls(listener, self.direct)
 
     @property
     def in_flight(self) -> int:

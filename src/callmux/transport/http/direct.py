@@ -11,24 +11,33 @@ from functools import partial
 from typing import Any, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from callmux.protocol.jsonrpc import Id
 from callmux.session.facts import Said
 from callmux.transport.http.app import App
 from callmux.transport.http.exchange import LEARN, Exchange, Receive, Send
+from callmux.transport.http.heads import (
+    ALIKE,
+    Fields,
+    KnownHead,
+    Named,
+    PlainHead,
+    SessionHead,
+    StatelessHead,
+    known_head,
+)
 from callmux.transport.http.narrow import NarrowProtocol
-from callmux.transport.http.plain import Fields, KnownHead, PlainHead, PlainReply, Work, known_head
+from callmux.transport.http.plain import PlainReply, Work
 from callmux.transport.http.web_session import WebSession
 
 KEPT_LINE_BYTES = 64 * 1024
 """Answers up to here stay with their connection until it is certain that they have arrived; larger ones stand
 where all that is kept has a bound."""
-_ANSWER = (
-    b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\nmcp-session-id: %b\r\ncontent-type: application/json\r\n"
-    b"x-request-id: %b\r\n%b\r\n"
-)
+MOST_HEADS = 8
+"""Heads of a connection whose bytes are known."""
+_ANSWER = b"%b%bcontent-length: %d\r\n%bcontent-type: application/json\r\nx-request-id: %b\r\n%b\r\n%b"
 
 
 class DirectProtocol(NarrowProtocol):
@@ -49,7 +58,7 @@ class DirectProtocol(NarrowProtocol):
         app = config.app
         assert isinstance(app, App)
         self._house = app
-        self._calls = app.direct
+        self._calls, self._stateless = app.direct, app.stateless
         self._head: PlainHead | None = None
         self._part: bytearray | None = None
         self._reply: PlainReply | None = None
@@ -58,7 +67,8 @@ class DirectProtocol(NarrowProtocol):
         self._ends = False
         self._answered_at = 0.0
         self._read = self._parsed = b""
-        self._known_head: KnownHead | None = None
+        self._known_heads: list[KnownHead] = []
+        self._named = ALIKE
         self._is_reading = False
         self._given: list[tuple[bytes, bytes]] | None = None
         self._usual = b""
@@ -71,30 +81,36 @@ class DirectProtocol(NarrowProtocol):
             return
         if not (self._header_bytes or self._is_in_body or self._is_in_head):
             # The next byte begins a request.
-            if self._known_head is not None and self._take(self._known_head, data):
-                return
+            for known in self._known_heads:
+                if (body := known.body(data)) is not None:
+                    if self._take(known, body):
+                        return
+                    break
             # Where the head is whole, and becomes known, it need not be read again.
             self._read = data[: data.find(b"\r\n\r\n") + 4]
         self._is_reading = True
         super().data_received(data)
         self._is_reading = False
 
-    def _take(self, known: KnownHead, data: bytes) -> bool:
-        """Takes a request that came in one piece, with a head that was read before. Whether it is such a
-        request: else nothing has happened."""
-        body = known.body(data)
-        if body is None or self._head is None or not self.cycle.response_complete or self.flow.write_paused:
+    def _take(self, known: KnownHead, body: bytes) -> bool:
+        """Takes a request that came in one piece, with a head that was read before. Whether it can: else
+        nothing has happened."""
+        head = self._head
+        if head is None or not self.cycle.response_complete or self.flow.write_paused:
             return False
-        return len(body) <= self._head.most and self._begun(self._head, body)
+        return len(body) <= head.most and self._begun(head, known.named, body)
 
-    def _begun(self, head: PlainHead, body: bytes) -> bool:
+    def _begun(self, head: PlainHead, named: Named, body: bytes) -> bool:
         """Begins with a plain request that has come whole. Whether it can: else it must go the long way."""
         # Before anything: what went out before has arrived.
         while self._previous:
             self._previous.pop()()
         if self._sent is not None:
             self._arrived()
-        return self._calls.begin(self, head, body)
+        if type(head) is SessionHead:
+            return self._calls.begin(self, head, body)
+        assert isinstance(head, StatelessHead)
+        return self._stateless.begin(self, head, named, body)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._carrying = transport
@@ -103,18 +119,33 @@ class DirectProtocol(NarrowProtocol):
     def _is_known(self) -> bool:
         self._parsed, self._read = self._read, b""
         head, parser = self._head, self.parser
-        known = (
+        named = None
+        if (
             head is not None
             and self._reply is None
             and self.cycle.response_complete
             # Who does not read waits for room as in uvicorn, and is not read on.
             and not self.flow.write_paused
-            and head.fits(self.url, self.headers)
             and parser.get_method() == b"POST"
             and parser.should_keep_alive()
-        )
-        self._part = bytearray() if known else None
-        return known
+        ):
+            named = head.fits(self.url, self.headers)
+        if named is None:
+            self._part = None
+            return False
+        self._part, self._named = bytearray(), named
+        if named is not ALIKE and not named.has_arguments:
+            self._know(named)
+        return True
+
+    def _know(self, named: Named) -> None:
+        """The bytes of a head that says this of its body need not be parsed again."""
+        if any(known.named is named for known in self._known_heads):
+            return
+        known = known_head(self._parsed, self.headers, named)
+        if known is not None:
+            del self._known_heads[MOST_HEADS - 1 :]
+            self._known_heads.insert(0, known)
 
     def _begin(self) -> None:
         if self._part is not None:
@@ -134,10 +165,15 @@ class DirectProtocol(NarrowProtocol):
         return {**super()._carrier(), LEARN: partial(self._learn, self._parsed, self.url, self.headers)}
 
     def _learn(
-        self, read: bytes, url: bytes, fields: Fields, exchange: Exchange, seat: WebSession, said: Said
+        self, read: bytes, url: bytes, fields: Fields, exchange: Exchange, seat: WebSession | None, said: Said
     ) -> None:
-        self._head = self._calls.learned(url, fields, exchange, seat, said)
-        self._known_head = None if self._head is None else known_head(read, fields)
+        """Knows a head from now on, and no other."""
+        if seat is None:
+            self._head = self._stateless.learned(url, fields, exchange, said)
+        else:
+            self._head = self._calls.learned(url, fields, exchange, seat, said)
+        known = None if self._head is None else known_head(read, fields, self._head.own)
+        self._known_heads = [] if known is None else [known]
 
     def _arrived(self) -> None:
         """The client asks again: it has all that went out before."""
@@ -176,18 +212,19 @@ class DirectProtocol(NarrowProtocol):
         self._part = None
         body = bytes(part)
         assert self._head is not None
-        if not self._begun(self._head, body):
+        if not self._begun(self._head, self._named, body):
             self._go_the_long_way(body)
             super().on_message_complete()
 
     def owe(self, reply: PlainReply) -> None:
         self._reply = reply
 
-    def answer(self, reply: PlainReply, line: bytes, ends: bool) -> None:
+    def answer(self, reply: PlainReply, line: bytes, ends: bool, status: int = 200) -> None:
         self._reply = None
-        seat = reply.head.seat
+        seat = reply.seat
         if self.transport is None or self._carrying.is_closing():
-            seat.lost(reply.id, line)
+            if reply.resumable:
+                seat.lost(reply.id, line)
             return
         body = line[:-1] if line.endswith(b"\n") else line
         ends = ends or self._ends
@@ -198,17 +235,20 @@ class DirectProtocol(NarrowProtocol):
         self._gathering.write_now(
             _ANSWER
             % (
+                STATUS_LINE[status],
                 self._usual,
                 len(body),
-                reply.head.session,
+                reply.head.answered,
                 reply.request_id.encode("latin-1"),
                 b"connection: close\r\n" if ends else b"",
+                body,
             )
-            + body
         )
         self.server_state.total_requests += 1
         self._answered_at = self.loop.time()
-        if len(line) <= KEPT_LINE_BYTES and not ends and seat.sent(reply.id, line):
+        if not reply.resumable:
+            pass
+        elif len(line) <= KEPT_LINE_BYTES and not ends and seat.sent(reply.id, line):
             self._sent = (seat, reply.id, line)
         else:
             self._previous.append(partial(seat.received, seat.keep(reply.id, line)))
@@ -247,6 +287,8 @@ class DirectProtocol(NarrowProtocol):
         exchange.carried_by(cast(Receive, cycle.receive), cast(Send, cycle.send), self._calls.is_leaving)
 
         async def app(*_: object) -> None:
+            # As whoever reads a body does: else nobody would see that the client leaves.
+            self.flow.resume_reading()
             await self._house.serve(exchange, work)
 
         self.cycle = cycle
@@ -287,6 +329,8 @@ class DirectProtocol(NarrowProtocol):
             self._ends = True
 
     def eof_received(self) -> bool:  # type: ignore[override]
+        if self._reply is not None and not self._reply.resumable:
+            return False
         if self._held:
             # More requests have come: the connection ends with the answer to the last of them.
             if self._reply is not None:

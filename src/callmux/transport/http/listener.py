@@ -100,6 +100,7 @@ class Listener:
 
     Attributes:
         now: The monotonic clock.
+        definition: Gives a tool as its server lists it, by the name of a direct call.
         table: The sessions.
         seats: Those among them that serve requests without a session.
         limits: The body limits in force.
@@ -127,6 +128,7 @@ class Listener:
     ) -> None:
         self._handler = handler
         self._sessions = sessions
+        self.definition = sessions.definition
         self._clock = clock
         self.now = clock.monotonic
         self.gate: Gate | None = None
@@ -201,8 +203,9 @@ class Listener:
         Raises:
             Refusal: Its client may not have what its address names.
         """
-        named = from_header(exchange.headers.get(HEADER, ""))
-        profile = self._sessions.profile(exchange.profile, exchange.principal, named)
+        profile = self._sessions.profile(
+            exchange.profile, exchange.principal, from_header(exchange.headers.get(HEADER))
+        )
         if profile is None:
             raise Refusal(404, f'There is no profile "{exchange.profile}" for this client')
         return profile
@@ -298,7 +301,7 @@ class Listener:
         """Takes what a request's headers say of its session; gives what they say of the request alone."""
         seat.seen_at = self.now()
         facts = seat.session.facts
-        named = from_header(exchange.headers.get(HEADER, ""))
+        named = from_header(exchange.headers.get(HEADER))
         if named is not None:
             facts.cwd, facts.cwd_source = named, "header"
         # The same one, but what its token says of it may have changed.
@@ -326,10 +329,6 @@ class Listener:
         """Which client of ours a request says it comes from."""
         kind = exchange.headers.get(KIND_HEADER)
         return kind if kind in KINDS else None
-
-    def definition(self, tool: str) -> bytes | None:
-        """A tool as its server lists it, by the name of a direct call; None where there is none."""
-        return self._sessions.definition(tool)
 
     async def leave(self, seat: WebSession) -> None:
         """Its client ends a session, wherever it goes on."""

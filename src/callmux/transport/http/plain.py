@@ -2,21 +2,21 @@
 timer of its own.
 
 A request is plain where its connection has sent the same head before, so that all that a head says is known
-(`PlainHead`), and where its answer is all that comes and comes soon. Until then a `PlainReply` stands in the
-session's table in place of a stream. The reply becomes a stream, and the rest is as for any other request,
-when something comes before the answer, the answer takes long, or the client leaves.
+(`callmux.transport.http.heads`), and where its answer is all that comes and comes soon. Until then a
+`PlainReply` stands in the session's table in place of a stream. The reply becomes a stream, and the rest is
+as for any other request, when something comes before the answer, the answer takes long, or the client leaves.
 
 Heads are learned by `callmux.transport.http.mcp`; `callmux.transport.http.direct` compares and answers.
+Requests without a session are those of `callmux.transport.http.stateless_calls`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import takewhile
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 import msgspec
 
@@ -26,183 +26,18 @@ from callmux.protocol.jsonrpc import Id, Request
 from callmux.protocol.sse import request_stream
 from callmux.session.facts import Said
 from callmux.transport.http.exchange import Exchange
-from callmux.transport.http.intake import BodyLimits, request_id
+from callmux.transport.http.heads import Fields, PlainHead, SessionHead, can_be_learned
+from callmux.transport.http.intake import request_id
 from callmux.transport.http.streams import PATIENCE_SECONDS, Stream
 
 if TYPE_CHECKING:
     from callmux.transport.http.listener import Listener
     from callmux.transport.http.web_session import WebSession
 
-Fields: TypeAlias = list[tuple[bytes, bytes]]
 Work: TypeAlias = Callable[[Exchange], Awaitable[None]]
 
-LENGTH = b"content-length"
-LARGEST = 64 * 1024
-"""Bytes of the largest body that is taken this way."""
 LF, CR = 10, 13
 """As numbers: `in` tries bytes as a number first, and drops an exception."""
-MOST_DIGITS = 6
-"""Of the length of a body: longer ones are too large for this way."""
-_LENGTH = re.compile(rb"(?i)\r\ncontent-length: ?([0-9]{1,6})(?=\r\n)")
-_END = b"\r\n\r\n"
-_VARYING = frozenset(
-    {
-        b"connection",
-        b"content-encoding",
-        b"expect",
-        b"origin",
-        b"transfer-encoding",
-        b"upgrade",
-        b"x-callmux-max-body-bytes",
-        b"x-request-id",
-    }
-)
-"""Headers of which each has consequences of its own: a request with one goes the long way."""
-
-
-class PlainHead:
-    """What the head of a request says, beside the length of its body, and what was decided of it once.
-
-    Args:
-        url: The target, as it came.
-        fields: The headers in order, names in lower case.
-        exchange: The request that it was learned from.
-        seat: The session it names.
-        said: What it says beside the message.
-        limits: The body limits in force: others mean another configuration.
-        gate: What such requests pass.
-        kind: Which client of ours it says it comes from.
-
-    Attributes:
-        most: Bytes that a body may have without a look at where it goes.
-        route: What its path means, from a fixed list; empty where that was not asked yet.
-        session: The session's id as bytes.
-    """
-
-    __slots__ = (
-        "_after",
-        "_before",
-        "_place",
-        "exchange",
-        "gate",
-        "kind",
-        "limits",
-        "most",
-        "route",
-        "said",
-        "seat",
-        "session",
-        "url",
-    )
-
-    def __init__(
-        self,
-        url: bytes,
-        fields: Fields,
-        exchange: Exchange,
-        seat: WebSession,
-        said: Said,
-        limits: BodyLimits,
-        gate: Gate | None,
-        kind: str | None,
-    ) -> None:
-        place = _place_of_length(fields)
-        self.url = url
-        self._place, self._before, self._after = place, fields[:place], fields[place + 1 :]
-        self.exchange = exchange
-        self.seat = seat
-        self.said = said
-        self.limits = limits
-        self.gate = gate
-        self.most = min(LARGEST, limits.least or LARGEST)
-        self.session = seat.id.encode("latin-1")
-        self.kind = kind
-        self.route = ""
-
-    def said_again(self, request_id: str, now: float) -> Said:
-        """What one more request with this head says beside its message, and of its session: requests with
-        other heads may have said something else meanwhile."""
-        seat, known = self.seat, self.said
-        facts = seat.session.facts
-        seat.seen_at = now
-        if known.cwd is not None:
-            facts.cwd, facts.cwd_source = known.cwd, "header"
-        if self.kind is not None:
-            facts.client_kind = self.kind
-        return Said(
-            cwd=known.cwd,
-            headers=known.headers,
-            elsewhere=known.elsewhere,
-            session_id=known.session_id,
-            request_id=request_id,
-        )
-
-    def fits(self, url: bytes, fields: Fields) -> bool:
-        """Whether another head is the same, but for the length of the body."""
-        place = self._place
-        return (
-            url == self.url
-            and len(fields) > place
-            and fields[place][0] == LENGTH
-            and fields[:place] == self._before
-            and fields[place + 1 :] == self._after
-        )
-
-
-class KnownHead:
-    """The bytes of a head, so that the same ones need not be parsed again: with them, only the digits of its
-    content length may be others.
-
-    Args:
-        before, after: What stands before the digits, and behind them to the end of the head.
-    """
-
-    __slots__ = ("_after", "_before", "_digits")
-
-    def __init__(self, before: bytes, after: bytes) -> None:
-        self._before, self._after = before, after
-        self._digits = len(before)
-
-    def body(self, data: bytes) -> bytes | None:
-        """The body of a request that is all of `data` and has this head; None where it is not so."""
-        if not data.startswith(self._before):
-            return None
-        end = data.find(b"\r", self._digits, self._digits + MOST_DIGITS + 1)
-        if end < 0 or not data.startswith(self._after, end):
-            return None
-        digits, begin = data[self._digits : end], end + len(self._after)
-        if not digits.isdigit() or int(digits) != len(data) - begin:
-            return None
-        return data[begin:]
-
-
-def known_head(read: bytes, fields: Fields) -> KnownHead | None:
-    """What is known again of a head that was read in one piece; None where its bytes say anything else than
-    what was parsed from them, or its length in another form.
-
-    Args:
-        read: The bytes, to the empty line at the end.
-        fields: The headers as they were parsed.
-    """
-    if not read.endswith(_END):
-        return None
-    lines = read[: -len(_END)].split(b"\r\n")[1:]
-    spelled = [
-        (name.lower(), value.strip(b" \t")) for name, _, value in (line.partition(b":") for line in lines)
-    ]
-    found = list(_LENGTH.finditer(read))
-    if len(found) != 1 or spelled != fields:
-        return None
-    return KnownHead(read[: found[0].start(1)], read[found[0].end(1) :])
-
-
-def _place_of_length(fields: Fields) -> int:
-    return next((n for n, (name, _) in enumerate(fields) if name == LENGTH), -1)
-
-
-def can_be_learned(fields: Fields) -> bool:
-    """Whether a head may be known again: it has a length, and nothing that makes each request its own."""
-    return _place_of_length(fields) >= 0 and not any(name in _VARYING for name, _ in fields)
 
 
 class PlainCarrier(Protocol):
@@ -211,7 +46,7 @@ class PlainCarrier(Protocol):
     def owe(self, reply: PlainReply) -> None:
         """The answer that goes out next is that of `reply`."""
 
-    def answer(self, reply: PlainReply, line: bytes, ends: bool) -> None:
+    def answer(self, reply: PlainReply, line: bytes, ends: bool, status: int = 200) -> None:
         """Sends the answer, which may end with a line feed; `ends`: the connection ends with it."""
 
     def go_on(self, exchange: Exchange, work: Work, body: bytes | None) -> None:
@@ -222,9 +57,12 @@ class PlainReply(msgspec.Struct, eq=False):
     """The answer to one plain request, to come on one connection.
 
     Attributes:
+        resumable: Whether a client that has lost its connection gets the answer on another one; else it has
+            cancelled the request.
         calls: What it belongs to.
         carrier: The connection.
         head: What its head says.
+        seat: The session it is for.
         id: The JSON-RPC id.
         request_id: Goes out as `x-request-id`.
         exchange: What passed the gate; None where there is none.
@@ -232,9 +70,12 @@ class PlainReply(msgspec.Struct, eq=False):
         began: When it came, by the monotonic clock.
     """
 
+    resumable: ClassVar[bool] = True
+
     calls: PlainCalls
     carrier: PlainCarrier
     head: PlainHead
+    seat: WebSession
     id: Id
     request_id: str
     exchange: Exchange | None
@@ -253,10 +94,15 @@ class PlainReply(msgspec.Struct, eq=False):
     def become_stream(self) -> Stream:
         """Goes on as a stream of its session, which its client reads from now on."""
         stream = self.calls.let_go(self)
+        exchange = self.as_exchange()
+        self.carrier.go_on(exchange, partial(self.calls.resume, seat=self.seat, stream=stream), None)
+        return stream
+
+    def as_exchange(self) -> Exchange:
+        """The request as one that is answered the long way."""
         exchange = self.exchange or self.head.exchange.again(self.request_id, self.began)
         exchange.body = self.body
-        self.carrier.go_on(exchange, partial(self.calls.resume, seat=self.head.seat, stream=stream), None)
-        return stream
+        return exchange
 
     def left(self) -> None:
         """Its client has closed the connection. The request goes on; what it brings is kept for a while."""
@@ -272,6 +118,9 @@ class PlainCalls:
         route: Answers a request that has passed the gate.
         resume: Answers a request by a stream of its session.
         over: Told of each plain request that is over, with the status of its answer.
+
+    Attributes:
+        waiting: Replies to come, the oldest first, and when they must become streams.
     """
 
     def __init__(
@@ -283,16 +132,16 @@ class PlainCalls:
     ) -> None:
         self._listener = listener
         self._now = listener.now
-        self._route = route
+        self.route = route
         self.resume = resume
         self.over = over
-        self._waiting: dict[PlainReply, float] = {}
+        self.waiting: dict[PlainReply, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def in_flight(self) -> int:
         """How many are not over."""
-        return len(self._waiting)
+        return len(self.waiting)
 
     @property
     def is_leaving(self) -> bool:
@@ -301,29 +150,33 @@ class PlainCalls:
 
     def learned(
         self, url: bytes, fields: Fields, exchange: Exchange, seat: WebSession, said: Said
-    ) -> PlainHead | None:
+    ) -> SessionHead | None:
         """What is known from now on of a head; None where it may not be known again."""
-        if not can_be_learned(fields) or exchange.origin is not None or said.trace:
+        if not may_be_known(fields, exchange, said):
             return None
         listener = self._listener
         kind = listener.kind_of(exchange)
         # A copy: the body of this one is not to stay for as long as its connection.
         kept = exchange.again("", 0.0)
-        return PlainHead(url, fields, kept, seat, said, listener.limits, listener.gate, kind)
+        return SessionHead(seat, url, fields, kept, said, listener.limits, listener.gate, kind)
 
-    def begin(self, carrier: PlainCarrier, head: PlainHead, body: bytes) -> bool:
-        """Takes a request. Whether it can: else nothing has happened, and it must go the long way."""
-        listener, seat = self._listener, head.seat
-        if (
+    def takes(self, head: PlainHead, body: bytes) -> bool:
+        """Whether a request with this head may be answered this way now, and its body is on one line."""
+        listener = self._listener
+        return not (
             listener.refusing
             or listener.leaving
             or listener.elsewhere is not None
             or head.limits is not listener.limits
             or head.gate is not listener.gate
-            or listener.table.get(seat.id) is not seat
             or LF in body
             or CR in body
-        ):
+        )
+
+    def begin(self, carrier: PlainCarrier, head: SessionHead, body: bytes) -> bool:
+        """Takes a request. Whether it can: else nothing has happened, and it must go the long way."""
+        listener, seat = self._listener, head.seat
+        if not self.takes(head, body) or listener.table.get(seat.id) is not seat:
             return False
         message = of_caller(body)
         if type(message) is not Calling and (type(message) is not Request or message.method == "initialize"):
@@ -336,49 +189,61 @@ class PlainCalls:
             said = head.said_again(id, now)
         else:
             exchange = head.exchange.again(id, now)
-            try:
-                waiting = head.gate.enter(exchange)
-            except Exception as broken:  # noqa: BLE001 - answered as by any other request's way
-                carrier.go_on(exchange, partial(_broken, broken), body)
+            if not self.enters(carrier, exchange, head, body):
                 return True
-            if waiting is not None:
-                carrier.go_on(exchange, partial(self._let_in, head.gate, waiting), body)
-                return True
-            exchange.inside = head.gate
             if listener.find(seat.id, exchange) is not seat:
-                carrier.go_on(exchange, self._route, body)
+                carrier.go_on(exchange, self.route, body)
                 return True
             said = listener.note(seat, exchange)
         shown = body if listener.shows_bodies else None
-        reply = PlainReply(self, carrier, head, message.id, id, exchange, shown, now)
-        seat.answering[message.id] = reply
+        reply = PlainReply(self, carrier, head, seat, message.id, id, exchange, shown, now)
         seat.active += 1
-        carrier.owe(reply)
-        self._waiting[reply] = now + PATIENCE_SECONDS
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._look)
+        self.await_answer(reply)
         seat.session.receive(message, said)
         return True
+
+    def enters(self, carrier: PlainCarrier, exchange: Exchange, head: PlainHead, body: bytes) -> bool:
+        """Has a request pass the gate. Whether it is in: else it is answered the long way, or will be."""
+        gate = head.gate
+        assert gate is not None
+        try:
+            waiting = gate.enter(exchange)
+        except Exception as broken:  # noqa: BLE001 - answered as by any other request's way
+            carrier.go_on(exchange, partial(_broken, broken), body)
+            return False
+        if waiting is not None:
+            carrier.go_on(exchange, partial(self._let_in, gate, waiting), body)
+            return False
+        exchange.inside = gate
+        return True
+
+    def await_answer(self, reply: PlainReply) -> None:
+        """A reply takes the answer from now on; it becomes a stream where that takes long."""
+        reply.seat.answering[reply.id] = reply
+        reply.carrier.owe(reply)
+        self.waiting[reply] = reply.began + PATIENCE_SECONDS
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._look)
 
     async def _let_in(self, gate: Gate, waiting: Awaitable[None], exchange: Exchange) -> None:
         await waiting
         exchange.inside = gate
-        await self._route(exchange)
+        await self.route(exchange)
 
     def _look(self) -> None:
         """Some answers may have taken too long by now: they go on as streams."""
         self._timer = None
         now = self._now()
-        late = [reply for reply, due in takewhile(lambda one: one[1] <= now + 0.001, self._waiting.items())]
+        late = [reply for reply, due in takewhile(lambda one: one[1] <= now + 0.001, self.waiting.items())]
         for reply in late:
             reply.become_stream()
-        if (due := next(iter(self._waiting.values()), None)) is not None:
+        if (due := next(iter(self.waiting.values()), None)) is not None:
             self._timer = asyncio.get_running_loop().call_later(max(0.001, due - now), self._look)
 
     def answered(self, reply: PlainReply, line: bytes) -> None:
         """An answer goes out."""
-        del self._waiting[reply]
-        seat = reply.head.seat
+        del self.waiting[reply]
+        seat = reply.seat
         seat.active -= 1
         seat.seen_at = self._now()
         reply.carrier.answer(reply, line, self._listener.leaving)
@@ -386,11 +251,16 @@ class PlainCalls:
 
     def let_go(self, reply: PlainReply) -> Stream:
         """A reply is none any more: the stream that takes its place."""
-        del self._waiting[reply]
-        seat = reply.head.seat
+        del self.waiting[reply]
+        seat = reply.seat
         seat.active -= 1
         seat.seen_at = self._now()
         return seat.open_stream(reply.id)
+
+
+def may_be_known(fields: Fields, exchange: Exchange, said: Said) -> bool:
+    """Whether a head may be known again."""
+    return can_be_learned(fields) and exchange.origin is None and not said.trace
 
 
 async def _broken(broken: Exception, exchange: Exchange) -> None:

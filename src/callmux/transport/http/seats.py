@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeAlias
 
 from callmux.context import Loan
 from callmux.protocol.modern import Asked
-from callmux.transport.http.exchange import Exchange
+from callmux.transport.http.exchange import Exchange, Refusal
+from callmux.transport.http.heads import Group
 from callmux.transport.http.web_session import WebSession
 
 IDLE_SECONDS = 60.0
 """How long a session waits for the next request like its last one."""
 
 Key: TypeAlias = tuple[str, str, str, bytes, str | None, str | None]
+"""A group, and what its requests say of themselves."""
 
 
 class Seats:
@@ -58,37 +61,39 @@ class Seats:
             Refusal: There is no room, or no such profile.
         """
         profile = self._profile(exchange)
-        key = (
-            self._owner(exchange),
-            exchange.profile,
-            profile,
-            asked.capabilities,
-            asked.client_name,
-            asked.log_level,
-        )
-        idle = self._idle.get(key, [])
+        group = self._owner(exchange), exchange.profile, profile
+        key = (*group, asked.capabilities, asked.client_name, asked.log_level)
+        if (waiting := self.idle(key)) is not None:
+            return waiting
+        self._idle.pop(key, None)
+        seat = await self._begin(secrets.token_hex(16), exchange, profile)
+        seat.session.server_level = asked.log_level
+        seat.session.facts.roots_asked = True
+        seat.session.over = partial(self.release, seat)
+        self._keys[seat] = key
+        seat.active += 1
+        seat.session.loan = Loan(key)
+        return seat
+
+    def group(self, exchange: Exchange) -> Group | None:
+        """Whose sessions a request may be lent; None where it is to be refused."""
+        try:
+            profile = self._profile(exchange)
+        except Refusal:
+            return None
+        return self._owner(exchange), exchange.profile, profile
+
+    def idle(self, key: Key) -> WebSession | None:
+        """A session that waits for a request of this kind; None where one must begin first."""
+        idle = self._idle.get(key)
         while idle:
             seat = idle.pop()
             if not seat.closed:
                 seat.active += 1
-                self._lend(seat, key)
+                if (loan := seat.session.loan) is not None:
+                    loan.free = False
                 return seat
-        self._idle.pop(key, None)
-        seat = await self._begin(secrets.token_hex(16), exchange, profile)
-        seat.active += 1
-        seat.session.server_level = asked.log_level
-        seat.session.facts.roots_asked = True
-        seat.session.over = lambda: self.release(seat)
-        self._keys[seat] = key
-        self._lend(seat, key)
-        return seat
-
-    def _lend(self, seat: WebSession, key: Key) -> None:
-        loan = seat.session.loan
-        if loan is None:
-            seat.session.loan = Loan(key)
-        else:
-            loan.free = False
+        return None
 
     def release(self, seat: WebSession) -> None:
         """One less needs a session: its exchange has ended, or its request is over."""

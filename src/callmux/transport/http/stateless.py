@@ -6,6 +6,7 @@ comes soon, else as an event stream that cannot be resumed; whoever leaves has c
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import msgspec
@@ -16,6 +17,7 @@ from callmux.protocol.modern import Asked
 from callmux.protocol.params import DISCOVER, members, names_revision
 from callmux.protocol.routing import VERSION
 from callmux.protocol.sse import event
+from callmux.session.facts import Said
 from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
 from callmux.transport.http.listener import Listener
 from callmux.transport.http.streams import PATIENCE_SECONDS, Stream
@@ -54,12 +56,7 @@ async def serve_stateless(exchange: Exchange, listener: Listener, message: Messa
         id = message.id if isinstance(message, Malformed) else None
         raise Refusal(400, "Invalid request: send one request or notification", jsonrpc.INVALID_REQUEST, id)
     try:
-        routing.check(exchange.headers, message.method, message.params)
-        asked = modern.read(message.method, message.params)
-        if message.method == "tools/call" and (tool := routing.target(message.params)) is not None:
-            definition = listener.definition(tool)
-            if definition is not None:
-                routing.check_arguments(exchange.headers, definition, message.params)
+        asked = read(exchange.headers, listener, message)
     except RpcError as error:
         await _refuse(exchange, message, error)
         return
@@ -70,6 +67,29 @@ async def serve_stateless(exchange: Exchange, listener: Listener, message: Messa
         listener.seats.release(seat)
 
 
+def read(headers: Mapping[str, str], listener: Listener, message: Request) -> Asked:
+    """What a request says of itself.
+
+    Raises:
+        RpcError: That is not enough, or its headers say something else than its body.
+    """
+    routing.check(headers, message.method, message.params)
+    asked = modern.read(message.method, message.params)
+    if message.method == "tools/call" and (tool := routing.target(message.params)) is not None:
+        definition = listener.definition(tool)
+        if definition is not None:
+            routing.check_arguments(headers, definition, message.params)
+    return asked
+
+
+def note(seat: WebSession, exchange: Exchange, listener: Listener) -> Said:
+    """What the headers of a request say, for a session that is lent to it: nothing is inferred from earlier
+    requests (basic, "Statelessness")."""
+    facts = seat.session.facts
+    facts.client_kind = facts.cwd = facts.cwd_source = None
+    return listener.note(seat, exchange)
+
+
 async def _refuse(exchange: Exchange, message: Request, error: RpcError) -> None:
     code, body = modern.error(error.encoded())
     await exchange.answer(modern.status_of(code), jsonrpc.failure_raw(message.id, body).rstrip(b"\n"))
@@ -78,12 +98,11 @@ async def _refuse(exchange: Exchange, message: Request, error: RpcError) -> None
 async def _serve(
     exchange: Exchange, listener: Listener, seat: WebSession, message: Request, asked: Asked
 ) -> None:
-    facts = seat.session.facts
-    # Nothing is inferred from earlier requests (basic, "Statelessness").
-    facts.client_kind = facts.cwd = facts.cwd_source = None
-    said = listener.note(seat, exchange)
+    said = note(seat, exchange, listener)
+    if exchange.learn and exchange.accepts(JSON) and exchange.accepts(EVENT_STREAM):
+        exchange.learn(exchange, None, said)
     stream = seat.open_stream(message.id)
-    left = exchange.when_left(partial(_left, seat, message.id))
+    stays = exchange.when_left(partial(has_left, seat, message.id))
     try:
         seat.hold()
         seat.session.receive_stateless(message, said, asked)
@@ -92,16 +111,44 @@ async def _serve(
             if (only := stream.only()) is not None or not exchange.accepts(EVENT_STREAM):
                 line = only if only is not None else stream.last_answer()
                 if line is not None:
-                    await exchange.answer(modern.status_of(_code(line, message.id)), line)
+                    await exchange.answer(modern.status_of(code_of(line, message.id)), line)
                 return
         await _stream(exchange, listener, seat, stream, message.id)
     finally:
-        left()
+        stays()
         if not stream.finished:
-            _left(seat, message.id)
+            has_left(seat, message.id)
 
 
-def _left(seat: WebSession, id: int | str) -> None:
+async def go_on(
+    exchange: Exchange,
+    listener: Listener,
+    seat: WebSession,
+    stream: Stream,
+    id: int | str,
+    stays: Callable[[], None],
+) -> None:
+    """Answers by a stream what began as a plain request (`callmux.transport.http.stateless_calls`).
+
+    Args:
+        stays: Takes back that leaving cancels it.
+    """
+    try:
+        left = exchange.began + PATIENCE_SECONDS - listener.now()
+        if left > 0:
+            await stream.wait(left)
+        if (only := stream.only()) is not None:
+            await exchange.answer(modern.status_of(code_of(only, id)), only)
+        else:
+            await _stream(exchange, listener, seat, stream, id)
+    finally:
+        stays()
+        if not stream.finished:
+            has_left(seat, id)
+        listener.seats.release(seat)
+
+
+def has_left(seat: WebSession, id: int | str) -> None:
     """The client has closed the connection, which is its way to cancel; or the connection has broken."""
     request = next((one for one in seat.session.requests if one.id == id), None)
     if request is None or not request.lose():
@@ -124,8 +171,10 @@ class _Line(msgspec.Struct):
 _LINE = msgspec.json.Decoder(_Line)
 
 
-def _code(line: bytes, id: int | str) -> int | None:
+def code_of(line: bytes, id: int | str) -> int | None:
     """The code of the error in an answer; None for a result."""
+    if type(id) is int and line.startswith(b'{"jsonrpc":"2.0","id":%d,"result":' % id):
+        return None
     if not line.startswith(jsonrpc.failure_raw(id, b"")[:-2]):
         return None
     failed = _LINE.decode(line).error

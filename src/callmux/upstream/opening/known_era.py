@@ -58,7 +58,8 @@ class KnownEra:
 
     def has(self, era: Era) -> bool:
         """Whether the server was spoken to in this era."""
-        self._recall()
+        if self._before is None:
+            self._recall()
         return era in self._has
 
     def lacks(self, era: Era) -> bool:

@@ -1,0 +1,83 @@
+"""A plain call of a revision without a handshake, read in one step, or left to others."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from callmux.protocol.calling import Calling, DirectCall
+from callmux.protocol.modern import Asked
+from callmux.protocol.modern_call import MOST_META_BYTES, of_caller
+
+META: dict[str, Any] = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {"roots": {}},
+    "io.modelcontextprotocol/clientInfo": {"name": "n"},
+}
+ASKED = Asked("2026-07-28", b'{"roots": {}}', "n")
+
+
+def _body(meta: Any = META, **params: Any) -> bytes:
+    given = {"name": "t", "arguments": {"x": 1.50}, "_meta": meta, **params}
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": given}).encode()
+
+
+def test_it_is_read_without_what_the_revision_adds() -> None:
+    found = Calling(1, "tools/call", DirectCall("t", Raw(b'{"x": 1.5}'))), ASKED
+    assert of_caller(_body(), "t") == found
+    # The second time from memory.
+    assert of_caller(_body(), "t") == found
+
+
+def test_what_else_stands_in_its_meta_stays() -> None:
+    found = of_caller(_body({**META, "progressToken": 7}), "t")
+    assert found is not None
+    assert found[0].params.meta == Raw(b'{"progressToken":7}')
+    long = of_caller(_body({**META, "x": "y" * MOST_META_BYTES}), "t")
+    assert long is not None
+    assert (long[1], len(bytes(long[0].params.meta or b""))) == (ASKED, MOST_META_BYTES + 8)
+
+
+def test_a_call_without_arguments_has_none() -> None:
+    body = b'{"id":"a","method":"tools/call","params":{"name":"t","_meta":%b}}' % json.dumps(META).encode()
+    found = of_caller(body, "t")
+    assert found is not None
+    assert found[0] == Calling("a", "tools/call", DirectCall("t"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        _body().replace(b'"t"', b'"u"'),
+        _body().replace(b'"t"', '"é"'.encode()),
+        _body().replace(b'"id": 1', b'"id": null'),
+        _body().replace(b"tools/call", b"tools/list"),
+        _body().replace(b'"_meta"', b'"meta"'),
+        _body().replace(b'"jsonrpc"', b'"more"'),
+        _body(requestState="s"),
+        _body(inputResponses={}),
+        _body({}),
+        _body({**META, "io.modelcontextprotocol/protocolVersion": "2025-11-25"}),
+        _body({**META, "io.modelcontextprotocol/clientCapabilities": 1}),
+        _body({**META, "io.modelcontextprotocol/logLevel": "loud"}),
+        b'{"id":1,"method":"tools/call","params":{"name":"t"}}',
+    ],
+)
+def test_anything_else_is_left_to_others(body: bytes) -> None:
+    assert of_caller(body, "t") is None
+
+
+@pytest.mark.parametrize("place", ["arguments", "_meta"])
+def test_what_is_nested_too_deeply_is_left_to_others(place: str) -> None:
+    nested: Any = 1
+    for _ in range(126):
+        nested = [nested]
+    given = {"arguments": {"x": nested}} if place == "arguments" else {"_meta": {**META, "x": nested}}
+    assert of_caller(_body(**given), "t") is None
+    flat = {"arguments": {"x": "[" * 300}} if place == "arguments" else {"_meta": {**META, "x": "[" * 300}}
+    assert of_caller(_body(**flat), "t") is not None
