@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -60,10 +61,20 @@ class RedisServer:
         """Starts it, with nothing in it."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         ends = time.monotonic() + SECONDS
-        while not self.socket.exists():
+        while not self._answers():
             assert self._process.poll() is None, "redis-server ended at once"
             assert time.monotonic() < ends, "redis-server does not start"
             time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(1)
+            try:
+                client.connect(str(self.socket))
+                client.sendall(b"PING\r\n")
+                return client.recv(64).startswith(b"+PONG") or "--requirepass" in self._command
+            except OSError:
+                return False
 
     def signal(self, number: int) -> None:
         assert self._process is not None

@@ -40,10 +40,10 @@ class Signed:
         if signed_in:
             self.keep()
 
-    def process(self) -> Renewal:
-        """The same account in another process."""
+    def process(self, store: TokenStore | None = None) -> Renewal:
+        """The same account in another process, perhaps on another machine."""
         settings = settings_of("s", self.config, {}, Path("/"))
-        store = TokenStore(self.store.path(self.account).parent)
+        store = store or TokenStore(self.store.path(self.account).parent)
         return Renewal(self.account, settings, store, self.tasks, lambda: self.clock.now)
 
     def keep(self, *, client: OAuthClient | None = None, refresh: str = "rt-0", **more: Any) -> None:

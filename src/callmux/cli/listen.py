@@ -122,8 +122,7 @@ async def listen(
     base_dir = path.parent if path else Path.cwd()
     shared = await shared_by(config, base_dir, env)
     listening = _bound(options) if before is None else before.listening
-    stores = None if shared is None else shared.stores
-    host = Host(config, base_dir, env, show, single=False, stores=stores)
+    host = Host(config, base_dir, env, show, single=False, shared=shared)
     clock = Clock()
     limits = None if shared is None else shared.limits(clock.monotonic)
     guard = Guard(clock, host.bus, limits)

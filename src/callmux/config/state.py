@@ -32,8 +32,8 @@ class StateSection(Section, frozen=True, kw_only=True):
         key_prefix: How every key in Redis begins.
         timeout_ms: How long a single request to Redis may take.
         connect_timeout_ms: How long connecting may take.
-        on_unavailable: Whether clients are refused whose limits cannot be counted because Redis is away:
-            `closed` refuses them, `open` lets them pass by what this listener has counted itself.
+        on_unavailable: What happens while Redis is away. `closed`: clients whose limits cannot be counted are
+            refused, and tokens are not renewed. `open`: each listener counts and renews by itself.
     """
 
     url: kinds.NonBlank

@@ -160,7 +160,6 @@ class Listener:
         except BaseException:
             listening.close()
             raise
-        stores = None if shared is None else shared.stores
         host = Host(
             config,
             self._loader.base_dir,
@@ -168,7 +167,7 @@ class Listener:
             self._show,
             single=False,
             clock=self._clock,
-            stores=stores,
+            shared=shared,
         )
         limits = None if shared is None else shared.limits(self._clock.monotonic)
         guard = Guard(self._clock, host.bus, limits)

@@ -10,7 +10,7 @@ import asyncio
 
 from callmux.oauth.failure import SignInFailed, Why
 from callmux.stores.sign_ins import Account, KeptAccount
-from callmux.stores.tokens import Hold, SafeFailed, TokenStore, TokensUnreadable
+from callmux.stores.tokens import Hold, HoldFailed, SafeFailed, TokenStore, TokensUnreadable
 
 LOOK_SECONDS = 0.05
 
@@ -31,7 +31,10 @@ async def hold(store: TokenStore, account: Account, seconds: float) -> Hold:
                 Why.SETTINGS,
             ) from None
         if held is not None:
-            return held
+            try:
+                return await store.joined(account, held, end - asyncio.get_running_loop().time())
+            except HoldFailed as error:
+                raise SignInFailed(str(error), Why.NETWORK) from None
         if asyncio.get_running_loop().time() >= end:
             raise SignInFailed(
                 "another callmux is busy with this sign-in: try again in a moment", Why.NETWORK

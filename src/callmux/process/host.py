@@ -33,7 +33,7 @@ from callmux.process.reloads import Reloads
 from callmux.process.runtime import Runtime
 from callmux.process.server_output import ServerOutput
 from callmux.process.servers import startup_failed, supply
-from callmux.process.stores import Stores
+from callmux.process.stores import Shared, Stores
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
 from callmux.protocol.methods import REQUESTS
 from callmux.router.offers import Offers
@@ -69,7 +69,7 @@ class Host:
         show: Takes a server's name and a line it wrote to stderr.
         single: Whether there will only ever be one session (stdio), so nothing needs connections of its own.
         ahead: Servers whose processes run already.
-        stores: Makes its stores; those in memory where absent.
+        shared: Makes what it shares with other processes; nothing where absent.
 
     Attributes:
         entitlements: Who the clients of sessions are, and what they may use.
@@ -98,7 +98,7 @@ class Host:
         single: bool,
         clock: Clock | None = None,
         ahead: HeadStarts | None = None,
-        stores: Callable[..., Stores] | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self._clock = clock or Clock()
         self._namespace = env.get("CALLMUX_NAMESPACE") or None
@@ -113,7 +113,8 @@ class Host:
 
         state = known_state_dir(env)
         self.bus = Bus()
-        self._supply = supply(env, base_dir, wrote, self._clock, self.bus, ahead)
+        tokens = None if shared is None else shared.tokens
+        self._supply = supply(env, base_dir, wrote, self._clock, self.bus, ahead, tokens)
         self._pool, self._private = self._supply.pool, self._supply.private
         self.bus.subscribe(ListsChanged, self._changed)
         self.bus.turned = self._observe
@@ -126,7 +127,7 @@ class Host:
             self._keep, lambda: self.runtime.offers, self.entitlements.may_read
         )
         self.strict_failure: asyncio.Future[StartupFailed] = asyncio.get_running_loop().create_future()
-        self._stores = (stores or Stores)(bus=self.bus)
+        self._stores = Stores(bus=self.bus) if shared is None else shared.stores(self.bus)
         self.desk = Desk(state, single=single, clock=self._clock)
         self.diagnostics: Callable[[], dict[str, Any]] = dict
         self.reloads = Reloads(self._clock, self.bus)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -25,6 +26,9 @@ from callmux.upstream.inventory.listings import Listings
 from callmux.upstream.links.head_start import HeadStarts
 from callmux.upstream.pool import Pool
 from callmux.upstream.server import Server
+
+if TYPE_CHECKING:
+    from callmux.stores.tokens import Safe, TokenStore
 
 SWEEP_SECONDS = 600.0
 """How long anybody cares what comes of a sweep."""
@@ -88,6 +92,7 @@ def supply(
     clock: Clock,
     bus: Bus,
     ahead: HeadStarts | None = None,
+    tokens: Callable[[Path, Safe | None], TokenStore] | None = None,
 ) -> Supply:
     """The servers of a process; there are none yet.
 
@@ -98,10 +103,11 @@ def supply(
         clock: Time.
         bus: Hears how servers are doing.
         ahead: Servers whose processes run already.
+        tokens: Makes the store of signed-in tokens; one of this machine where absent.
     """
     state = known_state_dir(env)
     kept = None if state is None else Listings(state / "listings")
-    sign_ins = LateSignIns(env, base_dir, bus, lambda name: pool.retry(name))
+    sign_ins = LateSignIns(env, base_dir, bus, lambda name: pool.retry(name), tokens)
     folder = running(state)
     ahead = ahead or HeadStarts(env, base_dir)
     around = structs.replace(ahead.around, show=show, credentials=sign_ins.credentials)

@@ -32,6 +32,8 @@ from callmux.stores.redis_parked import RedisParkedCalls
 from callmux.stores.redis_replay import RedisReplay
 from callmux.stores.redis_results import RedisResults
 from callmux.stores.redis_sessions import RedisSessions
+from callmux.stores.redis_tokens import SharedTokenStore
+from callmux.stores.tokens import Safe, TokenStore
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +83,7 @@ class SharedState:
         self.replay = RedisReplay(self.connection)
         self.parked = RedisParkedCalls(self.connection, PARKED)
         self._strict = config.on_unavailable == "closed"
+        self._tokens: list[SharedTokenStore] = []
         self._in_flight = RedisInFlight(self.connection, strict=self._strict)
 
     def __repr__(self) -> str:
@@ -102,6 +105,20 @@ class SharedState:
         """
         rates = RedisRates(self.connection, strict=self._strict)
         return AbuseLimits(now, rates, self._in_flight, strict=self._strict)
+
+    def tokens(self, directory: Path, safe: Safe | None) -> TokenStore:
+        """Signed-in tokens: of this listener alone, where Redis knows the secret of all.
+
+        Args:
+            directory: Where the files of this machine are.
+            safe: Where their secrets are; in the files where absent.
+        """
+        if self.config.key is None:
+            return TokenStore(directory, safe)
+        key = self.derived("tokens")
+        made = SharedTokenStore(directory, safe, self.connection, key, strict=self._strict)
+        self._tokens.append(made)
+        return made
 
     async def unlock(self) -> None:
         """Finds the secret that all listeners have: before any key is derived from it.
@@ -135,6 +152,8 @@ class SharedState:
 
     async def close(self) -> None:
         """Brings to Redis what still waits, and ends the connection."""
+        for store in self._tokens:
+            await store.close()
         await self._in_flight.close()
         await self.replay.close()
         await self.connection.close()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from callmux.oauth.entrance import Entrance
     from callmux.oauth.sign_ins import SignIns
     from callmux.stores.sign_ins import Account
-    from callmux.stores.tokens import TokenStore
+    from callmux.stores.tokens import Safe, TokenStore
 
 MOST_INVITED = 100
 """Invitations to one server whose clients are told when somebody has signed in."""
@@ -40,6 +40,7 @@ class LateSignIns:
         base_dir: The directory of the configuration file.
         bus: Hears that a person must sign in.
         signed_in: Told the server's name when he has.
+        tokens: Makes the store of a directory and a safe; one of this machine where absent.
 
     Attributes:
         visits: Tells those who wait that he has.
@@ -51,7 +52,9 @@ class LateSignIns:
         base_dir: Path,
         bus: Bus | None = None,
         signed_in: Callable[[str], None] = lambda server: None,
+        tokens: Callable[[Path, Safe | None], TokenStore] | None = None,
     ) -> None:
+        self._tokens = tokens
         self._env = env
         self._base_dir = base_dir
         self._bus = bus or Bus()
@@ -141,7 +144,7 @@ class LateSignIns:
         from callmux.stores.token_safe import keyring_safe
         from callmux.stores.tokens import TokenStore, token_directory
 
-        return TokenStore(token_directory(self._env), keyring_safe(self._env))
+        return (self._tokens or TokenStore)(token_directory(self._env), keyring_safe(self._env))
 
     async def close(self) -> None:
         """Ends what goes on by itself."""

@@ -6,7 +6,8 @@ Owned by `callmux.process.host`, so that it survives a reload, and lent to each 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from callmux.config.model import Config
 from callmux.observe.bus import Bus
@@ -23,11 +24,31 @@ from callmux.stores.results import Results, StoreLimits
 if TYPE_CHECKING:
     from callmux.session.modern.parking import Parking
     from callmux.session.modern.request import ModernRequest
+    from callmux.stores.tokens import Safe, TokenStore
 
 PARKED = ParkedLimits(each=1000, total=4000)
 """Requests that may wait for their clients: where nobody is asked who they are, all are of one owner."""
 LEAST_PAGE = 2000
 """Bytes that the data of a page may always take, however low the limits are."""
+
+
+class Shared(Protocol):
+    """What a process shares with others. Implemented by `callmux.process.shared_state`."""
+
+    def stores(self, bus: Bus) -> Stores:
+        """The stores of this process.
+
+        Args:
+            bus: Who hears what they do.
+        """
+
+    def tokens(self, directory: Path, safe: Safe | None) -> TokenStore:
+        """Signed-in tokens.
+
+        Args:
+            directory: Where the files of this machine are.
+            safe: Where their secrets are; in the files where absent.
+        """
 
 
 class Stores:

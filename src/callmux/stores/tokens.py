@@ -46,6 +46,10 @@ class TokensUnreadable(Exception):
     """What is kept cannot be used. The text says why and names the file."""
 
 
+class HoldFailed(Exception):
+    """Nobody gets the right to change an account now. The text says why."""
+
+
 class _File(msgspec.Struct, kw_only=True, omit_defaults=True):
     version: int
     account: dict[str, str]
@@ -151,6 +155,18 @@ class TokenStore:
             os.close(descriptor)
             raise
         return Hold(descriptor)
+
+    async def joined(self, account: Account, held: Hold, seconds: float) -> Hold:
+        """The same right wherever else the account is kept: where it is kept here alone, what is given.
+
+        Args:
+            held: The right on this machine; given back where there is no more.
+            seconds: How long to wait for the rest.
+
+        Raises:
+            HoldFailed: There is no such right now.
+        """
+        return held
 
     def write(self, account: Account, kept: KeptAccount) -> None:
         """Keeps something else of an account; whoever calls holds it.
