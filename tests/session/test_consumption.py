@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from callmux.context import ClientPort
 from callmux.protocol.shapes import Tool
-from callmux.session.consumption import BYTES_A_TOKEN, Consumption, consumed, usage_of
+from callmux.session.consumption import BYTES_A_TOKEN, Consumption, consumed, read_again, usage_of
 from callmux.session.facts import Nobody
 from callmux.session.handler import Handler
 from callmux.session.session import Session
@@ -69,6 +69,27 @@ def test_sessions_that_are_over_count_on() -> None:
     assert both["asSeen"]["turns"] == 3
     whole.left(session())
     assert whole.shown([second]) == {"estimated": True, **both}
+
+
+def test_one_more_turn_reads_the_definitions_and_the_conversation_again() -> None:
+    fresh = session(listing={"tools": [TOOL]})
+    defined = round(estimate(MODELS) * BYTES_A_TOKEN)
+    assert read_again(fresh) == defined
+    assert read_again(session(365, 200, listing={"tools": [TOOL]})) == defined + 565
+
+
+def test_what_one_more_turn_reads_is_not_known_of_a_client_without_a_conversation_of_its_own() -> None:
+    class Lent(FakeClient):
+        """A request to which a session is lent that others have, too."""
+
+        session = session(365, listing={"tools": [TOOL]})  # type: ignore[assignment]
+
+    lent = Lent()
+    lent.lasting = False
+    assert read_again(session(365)) is None
+    assert read_again(FakeClient()) is None
+    assert read_again(cast(ClientPort, Nobody(None))) is None
+    assert read_again(lent) is None
 
 
 def test_a_client_is_told_of_its_own_session_once_it_has_called() -> None:

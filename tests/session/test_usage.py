@@ -176,3 +176,14 @@ def test_what_counts_without_a_request_of_a_session_counts_the_same() -> None:
 def shown(usage: Usage) -> list[Course]:
     usage.settle()
     return [usage.seen, usage.apart, usage.together]
+
+
+def test_what_is_told_of_a_conversation_grows_within_a_turn() -> None:
+    session = client()
+    usage = session.facts.usage
+    assert usage.told == 0
+    first = end(session, direct(b"12"), Result(b"345")).told
+    assert first == AROUND + 5
+    assert end(session, meta(20, 4, 4), Result(b"7" * 100), others=1).told == first + AROUND + 120
+    assert end(session, meta(20, 4, 4), Result(b"7" * 100)).told == first + 2 * (AROUND + 120)
+    assert usage.seen.turns == 2

@@ -43,7 +43,7 @@ from callmux.router.names import Names
 from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.router.routing import Routing
-from callmux.session.consumption import usage_of
+from callmux.session.consumption import read_again, usage_of
 from callmux.session.facts import Nobody
 from callmux.upstream.opening.reconnect import timing_of
 from callmux.upstream.pool import Pool, sharing_of
@@ -152,6 +152,7 @@ class Runtime:
                 approving=None if ask is None else ask.request,
                 confirming=None if ask is None else ask.call,
                 inviting=self._inviting(invite, visits),
+                again=read_again,
             )
         )
         engine = self._engine = Engine(

@@ -14,7 +14,7 @@ import msgspec
 
 from callmux.clock import Clock
 from callmux.config.model import Config
-from callmux.context import CallContext
+from callmux.context import CallContext, ClientPort
 from callmux.observe.bus import Bus
 from callmux.protocol.extensions import TASKS
 from callmux.protocol.params import members
@@ -76,6 +76,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         approving: Asks a person about a request; None where nothing has to be approved.
         confirming: Lets no call through that a person has to approve; None where nothing has to be.
         inviting: Shows a client how its person signs in; None where nobody is shown.
+        again: Gives the bytes that one more turn of a client's model reads again; None where nobody knows.
     """
 
     config: Config
@@ -94,6 +95,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     approving: Any = None
     confirming: Any = None
     inviting: Any = None
+    again: Callable[[ClientPort], int | None] = lambda client: None
 
 
 def request_stages(parts: Parts) -> Sequence[Any]:
@@ -108,7 +110,7 @@ def request_stages(parts: Parts) -> Sequence[Any]:
         Converting(),
         *guards,
         Formatting(config.output_format, parts.find, parts.bus),
-        Shielding(policies, parts.kept.results, parts.find, noted=noted),
+        Shielding(policies, parts.kept.results, parts.find, noted=noted, again=parts.again),
     ]
 
 

@@ -1,9 +1,9 @@
 """What conversations have cost their models, in tokens: as seen, one by one, and several calls a turn.
 
 Made by `callmux.session.dispatch`, read for status and metrics of a listener; called by
-`callmux.process.runtime` for `callmux_status`. All of it is estimated: bytes of results are divided, and the
-texts of definitions weighed (`callmux.tokens`). Nothing is known of what a client does with its context, such
-as summaries, or of definitions that it does not show its model.
+`callmux.process.runtime` for `callmux_status` and for the shield. All of it is estimated: bytes of results
+are divided, and the texts of definitions weighed (`callmux.tokens`). Nothing is known of what a client does
+with its context, such as summaries, or of definitions that it does not show its model.
 """
 
 from __future__ import annotations
@@ -34,6 +34,17 @@ class _Listing(msgspec.Struct):
 
 _LISTING = msgspec.json.Decoder(_Listing)
 Counts = dict[str, dict[str, int]]
+
+
+def read_again(client: ClientPort) -> int | None:
+    """Bytes that one more turn of a client's model reads again: the definitions as it was listed them, and
+    the conversation so far, as far as it went through here. None where that is not known: it has not asked
+    for the list, or is one of several in a session."""
+    session = client.session
+    if not isinstance(session, Session) or not client.lasting:
+        return None
+    listed = session.seen.get("tools")
+    return None if listed is None else round(_listed(listed) * BYTES_A_TOKEN) + session.facts.usage.told
 
 
 class Consumption:

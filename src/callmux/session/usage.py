@@ -78,6 +78,12 @@ class Usage:
     def __repr__(self) -> str:
         return f"Usage(seen: {self.seen}, apart: {self.apart}, together: {self.together})"
 
+    @property
+    def told(self) -> int:
+        """Bytes of the conversation so far, as the client has it, the turn under way among them."""
+        self.settle()
+        return self.seen.new + self._told
+
     def settle(self) -> None:
         """Brings all ways up to date."""
         if turns := self.turns:

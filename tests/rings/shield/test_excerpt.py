@@ -101,6 +101,47 @@ def test_an_array_and_its_pages_are_the_array(items: list[Any], times: int, budg
     assert msgspec.json.encode(read) == whole
 
 
+PLAIN = st.integers(100, 9000).map(lambda size: text("x" * size))
+ROWS = st.integers(1, 300).map(lambda count: text([{"id": n} for n in range(count)]))
+SEVERAL = st.lists(st.integers(10, 4000), min_size=2, max_size=4).map(lambda n: text(*("y" * s for s in n)))
+
+
+@given(PLAIN | ROWS | SEVERAL, st.booleans(), st.integers(0, 8000), st.integers(0, 8000))
+def test_a_rest_goes_out_whole_exactly_where_a_turn_reads_more_again_and_never_beyond_the_whole_bound(
+    content: Any, failed: bool, one: int, other: int
+) -> None:
+    """The longer a conversation, the dearer a turn: what has gone out whole is never shortened later."""
+    raw = raw_of({"content": content, "isError": failed})
+    less, more = (reply_to(raw, SMALL, again=again) for again in sorted((one, other)))
+    if less is None:
+        assert more is None
+    for again, reply in ((min(one, other), less), (max(one, other), more)):
+        if reply is None:
+            assert len(raw) <= SMALL.result_bytes + 200
+            continue
+        assert len(reply.raw) < len(raw)
+        left_out = len(raw) - len(reply.raw)
+        worth = Shortening(limits=SMALL, tool="t", server=None, ref="r", again=again).worth
+        # What the reply says beside the beginning is in neither.
+        assert len(raw) > SMALL.result_bytes or left_out + 600 > worth
+
+
+@pytest.mark.parametrize(
+    ("again", "whole"), [(None, True), (0, False), (8_000, False), (14_000, True), (10**9, True)]
+)
+def test_the_same_result_waits_in_a_short_conversation_and_goes_out_in_a_long_one(
+    again: int | None, whole: bool
+) -> None:
+    """Of 30,000 characters 8,192 would be shown; a turn would read these again, too."""
+    raw = raw_of({"content": text("x" * 30_000)})
+    assert (reply_to(raw, again=again) is None) is whole
+
+
+def test_however_long_a_conversation_is_nothing_goes_out_that_is_over_the_whole_bound() -> None:
+    raw = raw_of({"content": text("x" * 66_000)})
+    assert reply_to(raw, again=10**9) is not None
+
+
 def test_the_first_page_goes_on_where_the_preview_ended() -> None:
     rows = [{"id": n, "t": "x" * 1000} for n in range(200)]
     raw = raw_of({"content": text(rows)})

@@ -18,6 +18,19 @@ def test_an_order_reaches_the_helper_as_it_is() -> None:
     assert msgspec.json.decode(msgspec.json.encode(order), type=Shortening) == order
 
 
+def test_a_rest_is_worth_as_much_as_the_turn_that_would_ask_for_it_reads_again() -> None:
+    def worth(again: int | None, most: int = 65536) -> int:
+        limits = Limits(most, 8192, 50, reads_on=True)
+        return Shortening(limits=limits, tool="t", server=None, ref="r", again=again).worth
+
+    assert worth(None) == 32768
+    assert worth(0) == 8192
+    assert worth(10_000) == 18_192
+    assert worth(10**9) == 65536
+    # A beginning has no more room than a whole result may have.
+    assert worth(0, 5000) == worth(10**9, 5000) == 5000
+
+
 def test_a_reply_that_is_no_beginning_goes_on_nowhere() -> None:
     assert ShortReply(b"{}").remainders == ()
     assert ShortReply(b"{}", (Remainder("a", 1),)).remainders[0].offset == 1

@@ -65,6 +65,7 @@ def shield(
     call: ToolCall | None = None,
     result: Result = LARGE,
     general: ResponseShield | None = None,
+    again: int | None = None,
     **servers: ServerShield,
 ) -> Result:
     """What a client gets for `result`."""
@@ -82,7 +83,7 @@ def shield(
             spelled = names.spellings(route.server, route.bare, "bb")
             return msgspec.structs.replace(route, limits=policies.limits(route.server, spelled))
 
-        stage = Shielding(policies, shelf, find)
+        stage = Shielding(policies, shelf, find, again=lambda client: again)
         plan = Plan(name=name, calls=() if call is None else (call,))
         own = own_route(name, policies.limits(None, [name]))
         found = await through(stage, plan, CallContext(client=None), proceed, own)  # type: ignore[arg-type]
@@ -95,6 +96,17 @@ def shield(
 def note(result: Result) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(json.loads(result.raw)["content"][0]["text"])["_callmux"]
     return found
+
+
+def test_what_a_turn_of_the_client_would_read_again_decides_whether_a_rest_waits() -> None:
+    beginning = ResponseShield(preview="beginning")
+    long = Result(json.dumps({"content": [{"type": "text", "text": "x" * 30_000}]}).encode())
+    call = ToolCall(spelling="rows", server="my__srv")
+    assert shield("callmux_call", call, long, beginning) is long
+    assert shield("callmux_call", call, long, beginning, again=0) is not long
+    assert shield("callmux_call", call, long, beginning, again=14_000) is long
+    # Samples are no beginnings: there the rule is another one.
+    assert shield("callmux_call", call, long, again=10**9) is not long
 
 
 @pytest.mark.parametrize("spelled", ["bb__rows", "my__srv__rows", "rows"])

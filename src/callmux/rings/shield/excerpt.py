@@ -1,7 +1,7 @@
 """The reply to a result over a limit where its preview is its beginning, and reading goes on after it. Pure.
 
-Called by `callmux.rings.shield.reply`. What costs more than a page to leave out is left out; the rest goes
-out whole, since a page costs a turn, and a turn reads the definitions and the conversation again. The rule,
+Called by `callmux.rings.shield.reply`. What is larger than all that a further turn would read again,
+definitions and conversation, is left out; the rest goes out whole, since a page costs such a turn. The rule,
 and the figures behind it: docs/response-shield.md.
 """
 
@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw
 
 from callmux.protocol.shapes import Result
 from callmux.rings.shield.beginning import Beginning, Cut, begin, whole_lines
-from callmux.rings.shield.compact import Limits, clip_text
+from callmux.rings.shield.compact import clip_text
 from callmux.rings.shield.conforming import NOTE, allows
 from callmux.rings.shield.reading import Reading, embeds_text, text_in
 from callmux.rings.shield.shortening import LEAST_PREVIEW, TOOL, Shortening, ShortReply, in_place, text_item
@@ -38,11 +38,6 @@ def excerpt(result: Reading, order: Shortening) -> ShortReply | None:
     return reply
 
 
-def _worth(limits: Limits) -> int:
-    """Bytes that are sent rather than left for a page: about what a further turn reads again."""
-    return limits.result_bytes // 2
-
-
 class _Excerpt:
     """One reply in the making.
 
@@ -58,8 +53,8 @@ class _Excerpt:
         self._data = result.data()
         self.has_texts = self._data is result.raw
         self.is_whole = False
-        limits = order.limits
-        self._room = min(limits.result_bytes, max(limits.string_chars, 2 * LEAST_PREVIEW))
+        self._room = order.room
+        self._worth = order.worth
 
     def several(self) -> ShortReply | None:
         """For an answer to several calls: its results whole as far as they fit, each alone too large cut.
@@ -103,7 +98,7 @@ class _Excerpt:
         rest = sum(memoryview(item).nbytes for item in items)
         for n, item in enumerate(items):
             raw = bytes(item)
-            if n >= self._limits.array_items and rest > _worth(self._limits):
+            if n >= self._limits.array_items and rest > self._worth:
                 break
             part = self._value(raw, (*keys, str(n)))
             if len(part.shown) > left:
@@ -123,7 +118,7 @@ class _Excerpt:
 
     def _value(self, raw: bytes, keys: tuple[str, ...]) -> Beginning:
         """A part of an answer: whole where its rest is not worth a page."""
-        if len(raw) <= self._room + _worth(self._limits):
+        if len(raw) <= self._room + self._worth:
             return Beginning(raw)
         return begin(raw, self._limits, self._room, keys)
 
@@ -141,7 +136,7 @@ class _Excerpt:
 
     def _fits(self, rest: int) -> bool:
         """Whether it is cheaper to send the whole than to leave `rest` bytes for a page."""
-        return self._result.given <= self._limits.result_bytes and rest <= _worth(self._limits)
+        return self._result.given <= self._limits.result_bytes and rest <= self._worth
 
     def _texts_beside(self) -> tuple[Cut, ...]:
         """Texts beside structured content that say far more than it does."""

@@ -34,6 +34,8 @@ class Shortening(msgspec.Struct, frozen=True, kw_only=True):
         ref: Under which the result is kept; empty where it is too large to keep.
         output_schema: The output schema that the client holds the tool to.
         several: Whether it is the answer of callmux to several calls.
+        again: Bytes that one more turn of the client's model reads again, definitions and conversation; None
+            where that is not known.
     """
 
     limits: Limits
@@ -42,6 +44,20 @@ class Shortening(msgspec.Struct, frozen=True, kw_only=True):
     ref: str
     output_schema: bytes | None = None
     several: bool = False
+    again: int | None = None
+
+    @property
+    def room(self) -> int:
+        """Bytes for a preview, or for the beginning of a part."""
+        limits = self.limits
+        return min(limits.result_bytes, max(limits.string_chars, 2 * LEAST_PREVIEW))
+
+    @property
+    def worth(self) -> int:
+        """Bytes of a rest that are sent rather than left for a page: as many as the turn that asks for it
+        would read again, the beginning that is sent now among them. Half of a page where that is unknown."""
+        most = self.limits.result_bytes
+        return most // 2 if self.again is None else min(most, self.again + self.room)
 
     @property
     def brief(self) -> dict[str, Any]:

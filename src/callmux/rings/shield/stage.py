@@ -6,9 +6,12 @@ Calls `callmux.rings.shield.shelf` for the few results that may be over a limit;
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
+
+from callmux.context import ClientPort
 from callmux.errors import CallmuxError
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result, Told
@@ -35,13 +38,23 @@ class Shielding:
         find: Gives the route of a name, and of the server beside it.
         noted: Whether the tools of what is kept are noted, because rules may keep them from whoever asks for
             more.
+        again: Gives the bytes that one more turn of a client's model reads again; None where nobody knows.
     """
 
     # The reply takes half of that, and another call costs more.
     only_large = True
 
-    def __init__(self, policies: Policies, shelf: Shelf, find: Find, *, noted: bool = False) -> None:
+    def __init__(
+        self,
+        policies: Policies,
+        shelf: Shelf,
+        find: Find,
+        *,
+        noted: bool = False,
+        again: Callable[[ClientPort], int | None] = lambda client: None,
+    ) -> None:
         self._noted = noted
+        self._again = again
         self._policies = policies
         self._shelf = shelf
         self._find = find
@@ -63,6 +76,8 @@ class Shielding:
         order = self._order(plan, job.route, own)
         if order is None or passes(raw, order) or is_quiet(raw, order.limits):
             return outcome
+        if order.limits.reads_on:
+            order = msgspec.structs.replace(order, again=self._again(job.context.client))
         if outcome.told is not None and order.several and _passes_without_media(outcome.told, order):
             return outcome
         sources = self._sources(plan) if self._noted else ()
