@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from callmux.doctor.arriving import descriptions, is_aside, reaching
-from callmux.router.personas import Persona
+from callmux.router.personas import RELAYS, TAKES, Persona
 from replay.counting import Turn, shown
 from replay.process import Process
 from replay.recording import Call
@@ -96,6 +96,8 @@ class Fitted(Lean):
         self._index = index_of(self._left.texts())
         self._loaded: set[str] = set()
         self._listed = {tool["name"] for tool in self.tools}
+        said = next((str(tool.get("description")) for tool in self.tools if tool["name"] == RELAYS), "")
+        self._relayed = {name for name in TAKES if name not in self._listed and name in said}
         self.blind = False
         """Whether the task needed something that neither the list nor a search shows."""
 
@@ -118,17 +120,23 @@ class Fitted(Lean):
         return super()._name(call)
 
     def _ask(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if tool in self._relayed:
+            tool, arguments = RELAYS, {"tool": tool, "arguments": arguments}
         self._load(tool)
         return super()._ask(tool, arguments)
 
+    def _knows(self, tool: str) -> bool:
+        """Whether it is listed one of our own tools, or told how it has it through another."""
+        return tool in self._listed or tool in self._relayed
+
     def named(self, recipe: str, parameters: Mapping[str, Any], calls: Sequence[Call]) -> list[Any]:
-        if _RECIPE in self._listed:
+        if self._knows(_RECIPE):
             return super().named(recipe, parameters, calls)
         self.blind = True
         return self.many(calls)
 
     def stages(self, groups: Sequence[Sequence[Call]]) -> list[list[Any]]:
-        if _PIPELINE in self._listed:
+        if self._knows(_PIPELINE):
             return super().stages(groups)
         if not self._in_order:
             return [self.many(group) for group in groups]
@@ -136,7 +144,7 @@ class Fitted(Lean):
         return [[next(said) for _ in group] for group in groups]
 
     def chain(self, steps: Sequence[Step]) -> Any:
-        if _PIPELINE in self._listed:
+        if self._knows(_PIPELINE):
             return super().chain(steps)
         if any(step.mapping for step in steps):
             raise RuntimeError("a step takes what an earlier one said: not simulated")

@@ -89,6 +89,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         options: Everything else the meta-tool's own `run` needs, typed by that meta-tool.
         warnings: What was repaired on the way, each `{code, message, recommendation}`.
         made: Takes note of the calls that it makes; None where nobody asks.
+        via: The meta-tool through which this one was asked for; empty where it was called itself.
     """
 
     name: str
@@ -97,3 +98,4 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     options: Any = None
     warnings: Sequence[Mapping[str, str]] = ()
     made: Made | None = None
+    via: str = ""

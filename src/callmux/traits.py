@@ -31,6 +31,8 @@ class Traits(NamedTuple):
         page: Which pages of an index of the servers' tools it has room for, in its description and in that of
             `entries`: 1 for the first ones, 0 for none.
         basic: Whether it belongs to the few through which everything else can be reached.
+        takes: Its arguments in a few words, for clients that are not listed it and have it through
+            `callmux_call`; empty where they need not be told.
         advice: A line of Markdown for agents, where their instructions do not speak of it already.
     """
 
@@ -48,4 +50,5 @@ class Traits(NamedTuple):
     lists: bool = False
     page: int = 0
     basic: bool = False
+    takes: str = ""
     advice: str = ""

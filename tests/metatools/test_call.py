@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec import Raw
 
 from callmux.errors import InvalidArguments, ResultNotFound, ToolNotFound, ToolResolutionFailed
+from callmux.fields import Fields
+from callmux.metatools import call
+from callmux.metatools.table import NAMES
 from tests.metatools.conftest import Bench, text
 
 CALL = "callmux_call"
@@ -17,10 +23,6 @@ def test_the_result_passes_byte_for_byte(bench: Bench) -> None:
     raw = b'{"content":[{"type":"image","data":"aGk=","mimeType":"image/png"}],"n":98765432109876543210}'
     bench.answers["image"] = raw
     plan = bench.parse(CALL, {"tool": "image", "arguments": {}})
-    import asyncio
-
-    from callmux.metatools import call
-
     assert asyncio.run(call.run(plan, bench.engine, bench.context)).raw == raw
 
 
@@ -36,15 +38,15 @@ def test_everything_asked_reaches_the_door(bench: Bench) -> None:
             "forceReconnect": True,
         },
     )
-    (call,) = bench.calls
-    assert (call.spelling, call.server, call.timeout_ms, call.cwd, call.force_reconnect) == (
+    (one,) = bench.calls
+    assert (one.spelling, one.server, one.timeout_ms, one.cwd, one.force_reconnect) == (
         " x ",
         "s",
         5,
         "/tmp",
         True,
     )
-    assert json.loads(bytes(call.arguments or b"")) == {"deep": [1, None, {"b": False}]}
+    assert json.loads(bytes(one.arguments or b"")) == {"deep": [1, None, {"b": False}]}
 
 
 def test_without_arguments_none_are_sent(bench: Bench) -> None:
@@ -129,10 +131,14 @@ def test_a_miss_lists_what_there_is(bench: Bench) -> None:
     assert error["details"] == {"tool": "zzz", "totalAvailable": 3, "available": ["y", "z", "y"]}
 
 
-def test_a_tool_of_callmux_itself_is_no_miss(bench: Bench) -> None:
+def test_a_tool_of_callmux_itself_is_no_miss_where_it_cannot_be_had(bench: Bench) -> None:
+    """In a recipe, or after a reload that took a server away whose tool had this name."""
     bench.serve(a=["y"])
     bench.answers["callmux_parallel"] = ToolNotFound("call it directly", tool="callmux_parallel")
-    error = bench.run(CALL, {"tool": "callmux_parallel"})["structuredContent"]["error"]
+    plan = call.parse_one(Fields({"tool": Raw(b'"callmux_parallel"'), "arguments": Raw(b"{}")}))
+    error = json.loads(asyncio.run(call.run(plan, bench.engine, bench.context)).raw)["structuredContent"][
+        "error"
+    ]
     assert error["message"] == "call it directly"
     assert error["details"] == {"tool": "callmux_parallel"}
 
@@ -160,16 +166,74 @@ def test_pages_of_a_stored_result_are_planned_as_such(bench: Bench, server: str 
     assert (plan.name, plan.calls, plan.output_format) == ("callmux_get_result", (), "toon")
 
 
+ASKED: dict[str, Any] = {
+    "callmux_parallel": {"calls": [{"tool": "a__x", "arguments": {"n": 1}}, {"tool": "a__y"}]},
+    "callmux_batch": {"tool": "a__x", "items": [{"arguments": {}}, {"arguments": {}}]},
+    "callmux_pipeline": {"steps": [{"tool": "a__x"}, {"tool": "a__y", "inputMapping": {"z": "$text"}}]},
+    "callmux_search_tools": {"query": "x"},
+    "callmux_get_result": {"ref": "r_1", "path": "a", "offset": 3},
+    "callmux_dry_run": {"tool": "a__x", "arguments": {}},
+    "callmux_recipe_run": {"recipe": "queue", "arguments": {"label": "new"}},
+    "callmux_recipe_dry_run": {"recipe": "queue"},
+    "callmux_cache_clear": {"tool": "a__x"},
+    "callmux_status": {},
+}
+
+
+def test_every_other_meta_tool_is_planned_as_if_it_had_been_called_itself(bench: Bench) -> None:
+    assert ASKED.keys() == NAMES - {CALL}
+    for name, arguments in ASKED.items():
+        own = bench.parse(name, arguments)
+        for beside in ({}, {"server": "callmux"}):
+            through = bench.parse(CALL, {"tool": name, "arguments": arguments, **beside})
+            assert msgspec.structs.replace(through, via="") == own, name
+            assert (own.via, through.via) == ("", CALL)
+
+
+def test_what_is_wrong_in_the_arguments_of_another_meta_tool_is_named_as_there(bench: Bench) -> None:
+    assert bench.refused(CALL, {"tool": "callmux_parallel", "arguments": {}}) == "calls"
+    assert bench.refused(CALL, {"tool": "callmux_parallel"}) == "calls"
+    assert bench.refused(CALL, {"tool": "callmux_search_tools", "arguments": {"limit": "x"}}) == "limit"
+
+
+def test_it_does_not_call_itself(bench: Bench) -> None:
+    inner = {"tool": CALL, "arguments": {"tool": "x"}}
+    assert bench.refused(CALL, inner) == "tool"
+    assert bench.refused(CALL, {"tool": CALL, "arguments": inner}) == "tool"
+    # An entry of a fan-out is a tool of a server, whatever its name.
+    plan = bench.parse(CALL, {"tool": "callmux_parallel", "arguments": {"calls": [inner, inner]}})
+    assert [one.spelling for one in plan.calls] == [CALL, CALL]
+
+
+@pytest.mark.parametrize("beside", [{"cwd": "/w"}, {"timeoutMs": 5}, {"forceReconnect": True}])
+def test_what_would_have_no_effect_on_the_calls_of_another_meta_tool_is_refused(
+    bench: Bench, beside: dict[str, Any]
+) -> None:
+    (key,) = beside
+    for name in ("callmux_parallel", "callmux_recipe_run", "callmux_dry_run"):
+        assert bench.refused(CALL, {"tool": name, "arguments": ASKED[name], **beside}) == key
+    for name in ("callmux_status", "callmux_get_result", "callmux_search_tools"):
+        assert bench.parse(CALL, {"tool": name, "arguments": ASKED[name], **beside}).name == name
+
+
+def test_format_and_repairs_of_the_outer_call_count_for_another_meta_tool(bench: Bench) -> None:
+    flat = {"tool": "callmux_parallel", **ASKED["callmux_parallel"], "outputFormat": "toon"}
+    plan = bench.parse(CALL, flat)
+    assert (plan.name, plan.output_format, len(plan.calls)) == ("callmux_parallel", "toon", 2)
+    assert [warning["code"] for warning in plan.warnings] == ["auto_wrapped_flat_calls"]
+    inside = {"tool": "callmux_status", "arguments": {"outputFormat": "json"}}
+    assert bench.parse(CALL, inside).output_format == "json"
+    assert bench.parse(CALL, {**inside, "outputFormat": "toon"}).output_format == "toon"
+    plain = {"tool": "callmux_cache_clear", "arguments": {}, "outputFormat": "toon"}
+    assert bench.parse(CALL, plain).output_format is None
+
+
 def test_a_server_with_a_tool_of_that_name_is_called(bench: Bench) -> None:
     plan = bench.parse(CALL, {"tool": "callmux_get_result", "server": "a", "arguments": {}})
     assert plan.name == CALL
 
 
 def test_paging_runs_whichever_way_the_plan_is_taken(bench: Bench) -> None:
-    import asyncio
-
-    from callmux.metatools import call
-
     plan = bench.parse(CALL, {"tool": "callmux_get_result", "ref": "r_1"})
     with pytest.raises(ResultNotFound):
         asyncio.run(call.run(plan, bench.engine, bench.context))

@@ -80,7 +80,7 @@ def through(spelled: Json) -> list[tuple[str, Json]]:
     call = {**spelled, "arguments": {"x": 1}}
     fine = {"tool": "open__get", "arguments": {}}
     batch = {**spelled, "items": [{"arguments": {}}, {"arguments": {"x": 2}}]}
-    return [
+    ways: list[tuple[str, Json]] = [
         ("callmux_call", call),
         ("callmux_call", {**call, "forceReconnect": True}),
         ("callmux_parallel", {"calls": [call]}),
@@ -94,6 +94,13 @@ def through(spelled: Json) -> list[tuple[str, Json]]:
         ("callmux_dry_run", {"mode": "batch", **batch}),
         ("callmux_dry_run", {"mode": "pipeline", "steps": [fine, call]}),
     ]
+    relayed = [("callmux_call", relay(name, given)) for name, given in ways if name != "callmux_call"]
+    return ways + relayed[::3]
+
+
+def relay(name: str, arguments: Json) -> Json:
+    """Another meta-tool, asked for through `callmux_call`."""
+    return {"tool": name, "arguments": arguments}
 
 
 OFFERS: list[tuple[str, Json]] = [
@@ -152,6 +159,55 @@ async def test_no_name_and_no_meta_tool_reaches_a_tool_that_is_not_allowed(name:
         assert effects(s.vault) == []
         # What ran before the refusal of a later step would be an effect, too.
         assert effects(s.open) == []
+
+
+@real_loop()
+async def test_what_is_asked_for_through_callmux_call_needs_no_less_than_by_its_own_name() -> None:
+    """Denied by name is denied either way; and whoever may not use `callmux_call` has nothing through it."""
+    ways: dict[str, Json] = {
+        "callmux_parallel": {"calls": [{"tool": "open__get"}]},
+        "callmux_get_result": {"ref": "r"},
+        "callmux_recipe_run": {"recipe": "fine"},
+        "callmux_search_tools": {"query": "get"},
+        "callmux_status": {},
+        "callmux_cache_clear": {},
+    }
+    fine = {"fine": {"mode": "call", "tool": "open__get"}}
+    for denied in ("callmux_parallel", "callmux_cache_clear", "callmux_recipe_run", "callmux_call"):
+        rules = [{"effect": "deny", "tools": [denied], "principals": ["bearer:dev"]}]
+        authorization = {"defaultEffect": "allow", "rules": rules}
+        async with scene(recipes=fine, authorization=authorization) as s:
+            client = await s.client("dev")
+            for name, arguments in ways.items():
+                through_call = await called(client, "callmux_call", relay(name, arguments))
+                directly = await called(client, name, arguments)
+                assert ("authorization_" in directly) is (name == denied), name
+                assert ("authorization_" in through_call) is (denied in (name, "callmux_call")), name
+    # What must be allowed by its name, must be allowed here, too.
+    only = {"defaultEffect": "deny", "rules": [{"effect": "allow", "tools": ["open__*"]}]}
+    async with scene(authorization=only) as s:
+        client = await s.client("dev")
+        refused(await called(client, "callmux_call", relay("callmux_get_result", {"ref": "r"})))
+        assert "authorization_" not in await called(client, "callmux_call", relay("callmux_status", {}))
+
+
+@real_loop()
+async def test_who_is_listed_few_is_told_of_no_recipe_and_no_meta_tool_that_is_not_allowed() -> None:
+    lean: dict[str, Any] = {"persona": "code", "metaOnly": True, "toolIndexTokens": 1500}
+    recipes = {"fine": {"mode": "call", "tool": "open__get"}}
+    asked = relay("callmux_recipe_run", {"recipe": "fine"})
+    for denied in ("nothing", "callmux_recipe_run", "open__get"):
+        rules = [{"effect": "deny", "tools": [denied], "principals": ["bearer:dev"]}]
+        authorization = {"defaultEffect": "allow", "rules": rules}
+        async with scene(recipes=recipes, authorization=authorization, **lean) as s:
+            client = await s.client("dev")
+            listed = await answer(client, "tools/list")
+            names = {tool["name"] for tool in json.loads(listed)["result"]["tools"]}
+            assert names == {"callmux_call", "callmux_search_tools", "callmux_get_result"}
+            assert ("fine()" in listed) is (denied == "nothing")
+            assert ("callmux_recipe_run {recipe" in listed) is (denied != "callmux_recipe_run")
+            assert "callmux_pipeline {steps" in listed
+            assert ("open null" in await called(client, "callmux_call", asked)) is (denied == "nothing")
 
 
 @real_loop()

@@ -163,6 +163,8 @@ def test_the_index_stands_in_what_is_listed_and_recipes_only_where_they_can_be_r
     assert LEGEND in shown[0]["description"]
     assert "add(x)" in shown[0]["description"]
     assert "queue" not in shown[0]["description"]
+    call = [msgspec.json.encode(d) for d in definitions() if d["name"] == "callmux_call"]
+    assert b"queue()" in with_index(call, 1500, WORLDS["a few tools"], known)[0]
     status = [msgspec.json.encode(d) for d in definitions() if d["name"] == "callmux_status"]
     assert with_index(status, 1500, WORLDS["a few tools"], known) == status
 

@@ -11,7 +11,7 @@ from callmux.cli.grammar.client import KINDS
 from callmux.clients import editing
 from callmux.config import kinds
 from callmux.metatools.table import names
-from callmux.router.personas import AUTO, NONE, TABLE, Persona, named, persona_of
+from callmux.router.personas import AUTO, NONE, TABLE, TAKES, Persona, named, persona_of
 
 NAMES = tuple(persona.name for persona in TABLE)
 CALL, SEARCH, STATUS = "callmux_call", "callmux_search_tools", "callmux_status"
@@ -98,6 +98,26 @@ def test_whoever_runs_code_over_tools_is_listed_three() -> None:
         "callmux_get_result",
         "callmux_call",
     ]
+
+
+def test_whoever_is_listed_few_is_told_how_it_has_those_that_make_several_calls() -> None:
+    tools = [{"name": name, "description": f"Is {name}."} for name in names()]
+    code, gemini = named("code"), named("gemini")
+    assert code is not None
+    assert gemini is not None
+    assert gemini.shown(tools, proxied=False) == tools
+    search, page, call = code.shown(tools, proxied=False)
+    assert [one["description"] for one in (search, page)] == [f"Is {one['name']}." for one in (search, page)]
+    assert call["description"] == (
+        "Is callmux_call: callmux_parallel {calls: [{tool, arguments}]}; "
+        "callmux_pipeline {steps: [{tool, arguments}]} for calls in order; "
+        "callmux_recipe_run {recipe, arguments}."
+    )
+    assert tools[names().index(CALL)]["description"] == "Is callmux_call."
+    # Of what it may not call nothing is said.
+    few = [tool for tool in tools if tool["name"] not in TAKES]
+    assert code.shown(few, proxied=False)[-1]["description"] == "Is callmux_call."
+    assert not TAKES.keys() - set(names())
 
 
 def test_a_second_search_is_listed_only_where_it_alone_finds_anything() -> None:

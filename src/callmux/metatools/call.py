@@ -1,11 +1,13 @@
 """`callmux_call`: one tool, and its result as it came.
 
-Called through `callmux.metatools.table`; makes its call through the engine. Pages of a stored result can be
-asked for here too, for clients that see no other meta-tool.
+Called through `callmux.metatools.table`; makes its call through the engine. The other meta-tools can be asked
+for here too, for clients that are listed no more than a few: the plan is theirs then, and runs, is judged and
+is counted as if they had been called by their names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +22,7 @@ from callmux.metatools.definitions import OBJECT, OUTPUT_FORMAT, TEXT, TIMEOUT, 
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call
 from callmux.metatools.table import traits
-from callmux.plan import Plan
+from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.converting import Required, alone
 from callmux.rings.envelope import encode, failure
@@ -36,7 +38,7 @@ MAX_AVAILABLE = 25
 DEFINITION = definition(
     NAME,
     "Call one tool, listed or not, and get its result unchanged; callmux_search_tools finds names. Also "
-    "takes callmux_get_result as tool.",
+    "takes other callmux_ tools.",
     closed(
         {
             "tool": {"type": "string", "description": "server__tool, or the bare name beside server"},
@@ -55,25 +57,62 @@ _KEYS = CALL_KEYS | {"forceReconnect", "outputFormat"}
 
 
 def parse(fields: Fields) -> Plan:
-    """Reads the request.
+    """Reads the request: the plan of another meta-tool where it asks for one.
 
     Raises:
         InvalidArguments: It is malformed.
     """
+    repairs, call, shown_as = _read(fields)
+    if call.server not in (None, SELF) or traits(call.spelling) is None:
+        return _plan(repairs, call, shown_as)
+    return _relayed(call, shown_as, repairs.warnings())
+
+
+def parse_one(fields: Fields) -> Plan:
+    """The same inside of a recipe or a preview, which ask for no other meta-tool than the one for pages.
+
+    Raises:
+        InvalidArguments: It is malformed.
+    """
+    repairs, call, shown_as = _read(fields)
+    if call.spelling == get_result.NAME and call.server in (None, SELF):
+        return _relayed(call, shown_as, [])
+    return _plan(repairs, call, shown_as)
+
+
+def _read(fields: Fields) -> tuple[Repairs, ToolCall, str | None]:
     repairs = Repairs("calls", '{"tool": "…", "arguments": {…}}')
     call = read_call(fields, repairs, _KEYS)
     force = fields.boolean("forceReconnect", False)
-    shown_as = output_format(fields)
-    if call.spelling == get_result.NAME and call.server in (None, SELF):
-        members = {} if call.arguments is None else as_object(call.arguments, "arguments")
-        page = get_result.parse(Fields(members))
-        return page if shown_as is None else msgspec.structs.replace(page, output_format=shown_as)
-    return Plan(
-        name=NAME,
-        calls=(msgspec.structs.replace(call, force_reconnect=force),),
-        output_format=shown_as,
-        warnings=repairs.warnings(),
-    )
+    return repairs, msgspec.structs.replace(call, force_reconnect=force), output_format(fields)
+
+
+def _plan(repairs: Repairs, call: ToolCall, shown_as: str | None) -> Plan:
+    return Plan(name=NAME, calls=(call,), output_format=shown_as, warnings=repairs.warnings())
+
+
+def _relayed(call: ToolCall, shown_as: str | None, warnings: Sequence[Mapping[str, str]]) -> Plan:
+    """The plan of another meta-tool, as if it had been asked for by its name."""
+    # Whoever reads requests without running them needs few of the others.
+    from callmux.metatools.meta_tool import META_TOOLS
+
+    asked = META_TOOLS[call.spelling]
+    if call.spelling == NAME:
+        raise InvalidArguments(f"tool must be another one than {NAME} itself", field="tool")
+    beside = {"timeoutMs": call.timeout_ms, "cwd": call.cwd, "forceReconnect": call.force_reconnect or None}
+    checks = call.spelling.endswith("dry_run")
+    if (asked.traits.calls or checks) and (
+        lost := [key for key, value in beside.items() if value is not None]
+    ):
+        # Left out in silence, calls would run elsewhere, or longer, than their caller thinks.
+        raise InvalidArguments(
+            f"{lost[0]} has no effect beside {call.spelling}: give it to the calls in its arguments",
+            field=lost[0],
+        )
+    plan = asked.read(call.arguments)
+    form = shown_as if asked.traits.formatted and shown_as is not None else plan.output_format
+    warned = [*warnings, *plan.warnings] if warnings else plan.warnings
+    return msgspec.structs.replace(plan, output_format=form, warnings=warned, via=NAME)
 
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:

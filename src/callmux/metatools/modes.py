@@ -26,7 +26,7 @@ class Mode(msgspec.Struct, frozen=True):
     run: Callable[[Plan, Engine, CallContext], Awaitable[Result]]
 
 
-CALL = Mode("call", call.parse, call.run)
+CALL = Mode("call", call.parse_one, call.run)
 PARALLEL = Mode("parallel", parallel.parse, parallel.run)
 BATCH = Mode("batch", batch.parse, batch.run)
 PIPELINE = Mode("pipeline", pipeline.parse, pipeline.run)

@@ -90,13 +90,15 @@ def fill(plan: Plan, recipes: Mapping[str, Recipe]) -> Plan:
         where = f"recipes.{asked.recipe}.{error.details.get('field', '')}"
         details = {**error.details, "field": where}
         raise InvalidArguments(f'recipe "{asked.recipe}": {error.message}', **details) from None
-    inner = msgspec.structs.replace(inner, output_format=plan.output_format)
+    warnings = [*plan.warnings, *inner.warnings]
+    inner = msgspec.structs.replace(inner, output_format=plan.output_format, warnings=warnings)
     return Plan(
         name=plan.name,
         calls=inner.calls,
         output_format=plan.output_format,
         options=Filled(asked.recipe, mode, inner),
-        warnings=inner.warnings,
+        warnings=warnings,
+        via=plan.via,
     )
 
 

@@ -12,9 +12,23 @@ from callmux.traits import Traits
 PREFIX = "callmux_"
 
 ROWS = {
-    "parallel": Traits(calls=True, entries="calls", tells_of_calls=True, tier="read", page=2),
+    "parallel": Traits(
+        calls=True,
+        entries="calls",
+        tells_of_calls=True,
+        tier="read",
+        page=2,
+        takes="{calls: [{tool, arguments}]}",
+    ),
     "batch": Traits(calls=True, entries="items", tells_of_calls=True, tier="read", page=4),
-    "pipeline": Traits(calls=True, entries="steps", tells_of_calls=True, tier="read", page=5),
+    "pipeline": Traits(
+        calls=True,
+        entries="steps",
+        tells_of_calls=True,
+        tier="read",
+        page=5,
+        takes="{steps: [{tool, arguments}]} for calls in order",
+    ),
     "search_tools": Traits(lists=True, shielded=False, harmless=True, tier="read", page=3, basic=True),
     "get_result": Traits(shielded=False, harmless=True, tier="read", restricted=True, page=6, basic=True),
     "call": Traits(
@@ -22,7 +36,13 @@ ROWS = {
     ),
     "dry_run": Traits(shielded=False, harmless=True, tier="read"),
     "recipe_run": Traits(
-        calls=True, entries="recipe", expands=True, relays=True, tells_of_calls=True, tier="read"
+        calls=True,
+        entries="recipe",
+        expands=True,
+        relays=True,
+        tells_of_calls=True,
+        tier="read",
+        takes="{recipe, arguments}",
     ),
     "recipe_dry_run": Traits(entries="recipe", expands=True, shielded=False, harmless=True, tier="read"),
     "cache_clear": Traits(shielded=False, formatted=False, harmless=True),

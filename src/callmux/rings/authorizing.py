@@ -67,10 +67,12 @@ class Authorizing:
             tell(self._bus, context, rights.nothing, route, plan.name)
             raise denied(rights.nothing, plan.name)
         if own is not None:
-            refusal = rights.of_meta_tool(plan.name, must_be_allowed=own.restricted)
+            name, refusal = plan.name, rights.of_meta_tool(plan.name, must_be_allowed=own.restricted)
+            if refusal is None and plan.via:
+                name, refusal = plan.via, rights.of_meta_tool(plan.via)
             if refusal is not None:
-                tell(self._bus, context, refusal, route, plan.name)
-                raise denied(refusal, plan.name)
+                tell(self._bus, context, refusal, route, name)
+                raise denied(refusal, name)
         if not plan.calls:
             return None
         waiting = self._soon(plan.calls)

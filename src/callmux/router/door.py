@@ -162,8 +162,8 @@ class Door:
                 "; callmux_dry_run takes its arguments as they are" if own.calls and not own.expands else ""
             )
             return ToolNotFound(
-                f'"{asked.spelling}" is a tool of callmux itself: call it directly, not inside of another'
-                + checked,
+                f'"{asked.spelling}" is a tool of callmux itself: call it directly or through callmux_call, '
+                "not inside of another" + checked,
                 tool=asked.spelling,
             )
         return error if self._unknown is None else self._unknown(asked, context, error)

@@ -27,7 +27,6 @@ LESS = 0.93
 """The part of the room that is tried next where the pages, with their headings, take too much."""
 MOST_TRIES = 40
 ON = "Index of tools, continued from callmux_call:"
-RUNS_RECIPES = "callmux_recipe_run"
 
 _DEFINITIONS = msgspec.json.Decoder(dict[str, Any])
 _ENCODER = msgspec.json.Encoder()
@@ -73,7 +72,7 @@ def with_index(
     free = _places(tools, schema)
     own = sum(estimate(raw.decode()) for raw in shown)
     most = int((budget - max(0, own - OWN_TOKENS)) * (1 - ERROR))
-    groups = grouped(catalogue, recipes if RUNS_RECIPES in tools else {})
+    groups = grouped(catalogue, recipes if any(map(_runs_recipes, tools)) else {})
     left = most - estimate(LEGEND)
     for _ in range(MOST_TRIES):
         pages = _pages(fitted(groups, left), free)
@@ -84,6 +83,12 @@ def with_index(
             return [_ENCODER.encode(tool) for tool in tools.values()]
         left = int(left * LESS)
     return list(shown)
+
+
+def _runs_recipes(name: str) -> bool:
+    """Whether recipes can be run by a meta-tool: by their own, or by the one that takes that, too."""
+    own = traits(name)
+    return own is not None and own.calls and (own.expands or own.transparent)
 
 
 def places() -> list[tuple[str, str]]:

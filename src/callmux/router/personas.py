@@ -12,12 +12,18 @@ standard library and the table of meta-tools, because a command that only prints
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from callmux.metatools.table import traits
+from callmux.metatools.table import names, traits
 
 AUTO, NONE = "auto", "none"
 """The persona by the client's own name; none at all."""
+
+
+RELAYS = "callmux_call"
+TAKES = {name: own.takes for name in names() if (own := traits(name)) is not None and own.takes}
+"""What it takes as the arguments of other meta-tools, for clients that are not listed these."""
 
 
 class Citation(NamedTuple):
@@ -80,6 +86,21 @@ class Persona(NamedTuple):
         known = traits(tool)
         assert known is not None, tool
         return not (self.searches and proxied and known.lists) and (known.basic or not self.basic)
+
+    def shown(self, tools: Sequence[Mapping[str, Any]], *, proxied: bool) -> list[dict[str, Any]]:
+        """The meta-tools as it is listed them. Where it is listed few, one of these says how it has others.
+
+        Args:
+            tools: The definitions of those that it may call.
+            proxied: Whether it is listed the servers' tools as well.
+        """
+        listed = [dict(tool) for tool in tools if self.lists(tool["name"], proxied=proxied)]
+        left = {tool["name"] for tool in tools} - {tool["name"] for tool in listed}
+        others = [f"{name} {takes}" for name, takes in TAKES.items() if name in left]
+        for tool in listed:
+            if tool["name"] == RELAYS and others:
+                tool["description"] = f"{tool['description'].removesuffix('.')}: {'; '.join(others)}."
+        return listed
 
     def loads(self, tool: str) -> bool:
         """Whether a meta-tool that it is listed asks not to be put aside."""

@@ -189,20 +189,14 @@ class Router:
         if (rights := view.rights) is not None and (sight := self._sight) is not None:
             own = sight.meta_tools(rights, own)
             note = sight.note(rights, part, proxied=self._proxied, alone=not own)
-            recipes = sight.recipes_of(rights) if self._engine.index_tokens else recipes
-        persona = view.persona
-        if self._engine.index_tokens:
+            recipes = sight.recipes_of(rights) if rights.of_meta_tool("callmux_recipe_run") is None else {}
+        if (persona := view.persona) is not None:
+            own = persona.shown(own, proxied=self._proxied)
+        if budget := self._engine.index_tokens:
             from callmux.router.index_pages import with_index
 
-            indexed = partial(
-                with_index,
-                budget=self._engine.index_tokens,
-                catalogue=part,
-                recipes=recipes,
-                schema=None if persona is None else persona.schema,
-            )
-        if persona is not None:
-            own = [tool for tool in own if persona.lists(tool["name"], proxied=self._proxied)]
+            most = None if persona is None else persona.schema
+            indexed = partial(with_index, budget=budget, catalogue=part, recipes=recipes, schema=most)
         return listing.render(
             part,
             own,
@@ -270,13 +264,14 @@ class Router:
             job = self._direct_job(asked, context, came)
             job.makes_task = "task" in asked.extra
             return job
-        plan = meta_tool.expand(meta_tool.read(asked.arguments), self._engine)
+        plan = meta_tool.read(asked.arguments)
+        # A plan runs under its own name: callmux_call may have been asked for another meta-tool.
+        own = META_TOOLS[plan.name]
+        plan = own.expand(plan, self._engine)
         if len(plan.calls) > self._most_calls:
-            raise self._too_many(plan, meta_tool)
+            raise self._too_many(plan, own)
         made = Made(0 if asked.arguments is None else len(bytes(asked.arguments)))
         plan = msgspec.structs.replace(self._with_warnings(plan), made=made)
-        # A plan runs under its own name: a page of a result may be asked for through callmux_call.
-        own = META_TOOLS[plan.name]
         route = self._names.of_meta_tool(own.name, own.traits)
         return Job(context=context, plan=plan, route=route, stages=self._stages)
 

@@ -101,12 +101,12 @@ def test_an_array_and_its_pages_are_the_array(items: list[Any], times: int, budg
     assert msgspec.json.encode(read) == whole
 
 
-PLAIN = st.integers(100, 9000).map(lambda size: text("x" * size))
-ROWS = st.integers(1, 300).map(lambda count: text([{"id": n} for n in range(count)]))
-SEVERAL = st.lists(st.integers(10, 4000), min_size=2, max_size=4).map(lambda n: text(*("y" * s for s in n)))
+LONG_TEXT = st.integers(100, 9000).map(lambda size: text("x" * size))
+LONG_LIST = st.integers(1, 300).map(lambda count: text([{"id": n} for n in range(count)]))
+TEXTS = st.lists(st.integers(10, 4000), min_size=2, max_size=4).map(lambda n: text(*("y" * s for s in n)))
 
 
-@given(PLAIN | ROWS | SEVERAL, st.booleans(), st.integers(0, 8000), st.integers(0, 8000))
+@given(LONG_TEXT | LONG_LIST | TEXTS, st.booleans(), st.integers(0, 8000), st.integers(0, 8000))
 def test_a_rest_goes_out_whole_exactly_where_a_turn_reads_more_again_and_never_beyond_the_whole_bound(
     content: Any, failed: bool, one: int, other: int
 ) -> None:
