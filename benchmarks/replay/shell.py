@@ -1,8 +1,7 @@
 """An agent that has a shell and the `SKILL.md` of `callmux skill`: its lines, really run. Called by
 `replay.measuring`.
 
-The listener is one with the plain configuration: under `metaOnly`, which the preset `lean` sets, the verbs
-`callmux tools` show callmux's own tools only.
+The listener is one with the plain configuration.
 """
 
 from __future__ import annotations
@@ -105,7 +104,7 @@ class Skilled(Callmux):
         self._shell = shell
         self._names = names
         self.tools, self.instructions, self.turns = [], shell.instructions, []
-        self._enter([["tools", "list", "--quiet"]])
+        self._enter([["tools", "list"]])
         wanted = [name for (_, own), name in names.items() if own in needed]
         self._enter([["tools", "schema", name] for name in wanted])
 

@@ -7,11 +7,13 @@ import shlex
 from pathlib import Path
 
 import pytest
+from msgspec import Raw
 
 from callmux.cli.grammar import call
 from callmux.cli.grammar.table import command
 from callmux.cli.parsing import read
 from callmux.clients.skill import DESCRIPTION, NAME, skill
+from callmux.metatools.meta_tool import META_TOOLS
 
 
 def spans() -> list[str]:
@@ -29,6 +31,13 @@ def test_every_flag_is_one_of_the_calls() -> None:
     flags = {span.split()[0] for span in spans() if span.startswith("--")}
     assert flags == {"--field", "--file", "--raw"}
     assert flags <= known
+
+
+def test_a_file_of_steps_is_one_that_the_pipeline_takes() -> None:
+    (steps,) = (span for span in spans() if span.startswith("{"))
+    plan = META_TOOLS["callmux_pipeline"].read(Raw(steps.encode()))
+    assert [one.spelling for one in plan.calls] == ["NAME", "OTHER"]
+    assert plan.options[1].mappings
 
 
 def test_the_top_is_what_clients_of_skills_read() -> None:

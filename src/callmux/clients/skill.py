@@ -23,14 +23,14 @@ _BODY = """\
    - one: `callmux call NAME '{"id": 5}'`
    - independent ones: `callmux parallel 'NAME {"id": 5}' 'OTHER {"text": "crash"}'`
    - one tool, many arguments: `callmux batch 'NAME {"id": 5}' 'NAME {"id": 6}'`
-   - one after the other: `callmux pipeline 'NAME {"id": 5}' OTHER`; results become arguments by \
-`inputMapping` in a `--file`
+   - one after the other: `callmux pipeline 'NAME {"id": 5}' OTHER`; to feed results on, \
+`--file` with `{"steps": [{"tool": "NAME"}, {"tool": "OTHER", "inputMapping": {"text": "$json.title"}}]}`
 
 - Long arguments: `callmux call NAME --file arguments.json`, or `-` in place of the JSON for stdin.
 - Keep what comes back small: `--field labels[0].name` prints one value, `--raw` the text as it stands, \
 and everything else goes through `jq`, `grep` or a file, and not through the conversation.
-- Exit code 0: done. 1: a tool failed, see its message. 2: the call was not made, or nobody knows: look \
-before you repeat it.
+- Exit code 0: done. 1: a tool failed, or there is none of that name: see its message. 2: the call \
+was not made, or nobody knows: look before you repeat it.
 - Nothing answers: callmux is not running as a listener. Ask the user; `callmux doctor` says what is wrong.
 - A call may wait for a person's approval. Never run `callmux approve` yourself.
 """
