@@ -20,8 +20,8 @@ LEAST = {"2025-03-26": 3, "2025-06-18": 50, "2025-11-25": 75, "2026-07-28": 140}
 
 @pytest.fixture(scope="module")
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], str]]:
-    """The address of a way. The same processes serve all revisions with a handshake, until another way is asked
-    for; others serve the newest revision, whose scenarios change what the server has."""
+    """The address of a way. The same processes serve all revisions with a handshake, until another way is
+    asked for; others serve the newest revision, whose scenarios change what the server has."""
     serving, now = ExitStack(), ("", False)
     url = ""
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from callmux.context import Scope
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.inventory.views import MOST
+from callmux.upstream.lanes import LaneKey
 from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.scoped.side_lanes import LINGER_SECONDS
 from tests.support import FakeClient, play, settle
@@ -93,6 +95,24 @@ async def test_callers_at_the_same_time_share_one_reading() -> None:
     await plant.acquire()
     await asyncio.gather(*(listed(plant, FakeClient(ABLE)) for _ in range(5)))
     assert len(plant.made) == 2
+    await plant.server.close()
+
+
+async def test_what_a_principal_sees_by_its_own_sign_in_is_read_on_its_first_connection() -> None:
+    """Whether or not anybody says that it has signed in: its calls work, so its tools are listed, too."""
+    plant = Plant(FakeLink(), DOWN, FakeLink(tools__list=tools("t", "own")))
+    await plant.up()
+    await plant.acquire()
+    client, kind = FakeClient(), b"{}\0ann"
+    waiting = plant.server.views.unknown_to(client, kind)
+    assert waiting is not None
+    await waiting
+    assert names(plant, kind) == ["t"]
+    lane = await plant.server.lanes.acquire(LaneKey(b"{}", scope=Scope(owner="ann")), client)
+    await later(1)
+    assert names(plant, kind) == ["t", "own"]
+    assert (names(plant, b"{}"), len(plant.made)) == (["t"], 2)
+    plant.server.lanes.leave(lane)
     await plant.server.close()
 
 

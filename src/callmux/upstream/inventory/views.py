@@ -168,6 +168,9 @@ class Views:
                 self._unsure.add(kind)
             else:
                 self.take(kind, self._main)
+                if owner:
+                    # Whoever has signed in is seen by its first connection, if nobody says so before.
+                    self._unsure.add(kind)
             return
         finally:
             del self._readings[kind]
@@ -228,8 +231,10 @@ class Views:
 
     def came_up(self, client: ClientPort, key: LaneKey) -> None:
         """A connection for a kind of clients is open: what they see is read, where that is from an earlier
-        run of the server."""
+        run of the server, or could not be read without the sign-in of a principal."""
         kind, general = key.capabilities, key.client is None and key.scope is None
+        if key.scope is not None and key.scope.owner:
+            kind, general = kind + b"\0" + key.scope.owner.encode("utf-8", "surrogatepass"), True
         if general and kind in self._unsure:
             self._read_soon(client, kind)
 
