@@ -34,22 +34,26 @@ class RedisServer:
 
     Args:
         words: What else stands on its command line.
+        sentinel: The file of a sentinel, which says where that is.
+        at: The socket that this file names.
 
     Attributes:
         socket: Where it is.
     """
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, sentinel: Path | None = None, at: Path | None = None) -> None:
         program = shutil.which("redis-server", path=f"{os.environ.get('PATH', '')}:/usr/bin:/usr/local/bin")
         if program is None:
             if os.environ.get("CALLMUX_REQUIRE_REDIS") == "1":
                 pytest.fail("redis-server is missing: run scripts/interop, or apt-get install redis-server")
             pytest.skip("redis-server is missing: apt-get install redis-server")
         self.directory = Path(tempfile.mkdtemp(prefix="callmux-redis-"))
-        self.socket = self.directory / "s"
+        self.socket = at or self.directory / "s"
         fixed = ["--unixsocket", str(self.socket), "--save", "", "--appendonly", "no"]
         port = [] if "--port" in words else ["--port", "0"]
         self._command = [program, *port, *fixed, "--dir", str(self.directory), *words]
+        if sentinel is not None:
+            self._command = [program, str(sentinel), "--sentinel"]
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 

@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
+from callmux.clock import Clock
+from callmux.config.overlay import Overlay
 from callmux.config.sources import Sources
+from callmux.errors import StoreUnavailable
 from callmux.management import changes as changes_module
+from callmux.management.changes import Changes, NotSaved
 from callmux.observe.facts import Reloaded, ServersManaged
 from tests.management.place import Place
-from tests.support import real_loop
+from tests.support import real_loop, until
 
 NEW = {"name": "b", "config": {"command": "b"}}
 
@@ -173,4 +177,110 @@ async def test_whatever_is_changed_at_once_what_runs_is_what_is_kept_and_nothing
     assert up == wanted - {"bad"}
     open_links = [name for name, link in place.all_links if not link.closed]
     assert sorted(open_links) == sorted(up)
+    await place.close()
+
+
+class Everywhere:
+    """What several listeners share, in memory."""
+
+    def __init__(self) -> None:
+        self.number, self.text, self.away = 0, b"", False
+
+    def _check(self) -> None:
+        if self.away:
+            raise StoreUnavailable("Redis is away")
+
+    async def version(self) -> int:
+        self._check()
+        return self.number
+
+    async def read(self) -> tuple[int, bytes]:
+        self._check()
+        return self.number, self.text
+
+    async def write(self, text: bytes, after: int) -> int:
+        self._check()
+        if after != self.number:
+            return 0
+        self.number, self.text = after + 1, text
+        return self.number
+
+
+def sharing(folder: Path, monkeypatch: pytest.MonkeyPatch, shared: Everywhere) -> tuple[Place, Changes]:
+    folder.mkdir(exist_ok=True)
+    place = Place(folder, monkeypatch)
+    return place, Changes(place.host, place.reading, Clock(), shared)
+
+
+@real_loop()
+async def test_a_change_at_one_listener_is_made_at_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes_module, "FOLLOW_SECONDS", 0.01)
+    shared = Everywhere()
+    (one, here), (other, there) = (sharing(tmp_path / name, monkeypatch, shared) for name in "xy")
+    following = [asyncio.get_running_loop().create_task(changes.follow()) for changes in (here, there)]
+    await here.change("add_server", "b", lambda entry: {"command": "b"}, "ann")
+    await until(lambda: "b" in other.host.runtime.servers, "the server")
+    assert json.loads(other.state.read_text())["servers"]["b"]["config"] == {"command": "b"}
+    await there.change("delete_server", "b", lambda entry: None, "bob")
+    await until(lambda: "b" not in one.host.runtime.servers, "the end of it")
+    # What Redis has lost it is told again.
+    shared.number, shared.text = 0, b""
+    await until(lambda: shared.number, "the changes")
+    assert b'"deleted": true' in shared.text
+    for task in following:
+        task.cancel()
+    await asyncio.wait(following)
+    for place in (one, other):
+        await place.close()
+
+
+@real_loop()
+async def test_a_change_that_others_could_not_know_of_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = Everywhere()
+    place, changes = sharing(tmp_path / "x", monkeypatch, shared)
+    shared.away = True
+    with pytest.raises(NotSaved, match="Other listeners could not know"):
+        await changes.change("add_server", "b", lambda entry: {"command": "b"}, "ann")
+    assert "b" not in place.host.runtime.servers
+    shared.away = False
+    read = shared.read
+
+    async def overtaken() -> tuple[int, bytes]:
+        found = await read()
+        shared.number += 1
+        return found
+
+    monkeypatch.setattr(shared, "read", overtaken)
+    with pytest.raises(NotSaved, match="another listener was faster"):
+        await changes.change("add_server", "b", lambda entry: {"command": "b"}, "ann")
+    assert not place.state.exists()
+    monkeypatch.setattr(shared, "read", read)
+    shared.text = Overlay().with_entry("c", {"command": "c"}, "now").dump()
+    await changes.change("add_server", "b", lambda entry: {"command": "b"}, "ann")
+    assert {"b", "c"} <= set(place.host.runtime.servers), "what another listener has changed is kept"
+    await place.close()
+
+
+@real_loop()
+async def test_what_another_listener_has_changed_and_cannot_be_here_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(changes_module, "FOLLOW_SECONDS", 0.001)
+    shared = Everywhere()
+    place, changes = sharing(tmp_path / "x", monkeypatch, shared)
+    shared.number, shared.text = 1, b'{"version": 99}'
+    following = asyncio.get_running_loop().create_task(changes.follow())
+    await until(lambda: "could not take over" in caplog.text, "the warning")
+    shared.away = True
+    await asyncio.sleep(0.02)
+    shared.away = False
+    shared.number, shared.text = 2, Overlay().with_entry("c", {"command": "c"}, "now").dump()
+    await until(lambda: "c" in place.host.runtime.servers, "the next change")
+    assert caplog.text.count("could not take over") == 1
+    following.cancel()
+    await asyncio.wait({following})
     await place.close()

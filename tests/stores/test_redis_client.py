@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from pathlib import Path
 
 import pytest
 
 from callmux.config.redis_url import read_redis_url
 from callmux.config.state import StateSection
-from callmux.errors import ConfigError
+from callmux.errors import ConfigError, StoreUnavailable
+from callmux.stores.redis_cache import RedisCache
 from callmux.stores.redis_client import failures, make_client
-from tests.support import real_loop
+from callmux.stores.redis_connection import RedisConnection
+from callmux.stores.redis_counts import RedisInFlight, RedisRates
+from callmux.stores.redis_parked import RedisParkedCalls
+from callmux.stores.redis_replay import RedisReplay
+from callmux.stores.redis_results import RedisResults
+from callmux.stores.redis_sessions import RedisSessions
+from tests.certificates import Authority
+from tests.redis_server import RedisServer, connected, own_prefix
+from tests.stores.contracts import (
+    FIRST,
+    a_token_is_good_once,
+    given,
+    hits_can_be_taken_back,
+    no_more_than_so_many_are_in_flight,
+    results_keep_within_their_bytes,
+    what_is_put_is_got_and_cleared,
+)
+from tests.stores.test_redis_sessions import KEPT as SESSION
+from tests.support import SECONDS, free_port, real_loop, until
 
 OPTIONS = StateSection(url="redis://a", timeout_ms=1234, connect_timeout_ms=2345)
 
@@ -28,8 +49,8 @@ OPTIONS = StateSection(url="redis://a", timeout_ms=1234, connect_timeout_ms=2345
 )
 async def test_each_kind_of_url_has_its_client_and_none_waits_for_ever(url: str, kind: str) -> None:
     client = make_client(read_redis_url(url), OPTIONS, ca_file="/ca.pem", sentinel_password="hush")
-    assert type(client).__name__ == kind
-    pool = getattr(client, "connection_pool", None)
+    assert type(getattr(client, "primary", client)).__name__ == kind
+    pool = getattr(getattr(client, "primary", client), "connection_pool", None)
     if pool is not None:
         assert pool.connection_kwargs["socket_timeout"] == 1.234
         assert pool.connection_kwargs.get("socket_connect_timeout", 2.345) == 2.345
@@ -57,3 +78,95 @@ def test_a_connection_that_cannot_be_made_means_that_it_is_away() -> None:
     assert issubclass(ConnectionRefusedError, away)
     assert issubclass(TimeoutError, away)
     assert not any(issubclass(AssertionError, kind) for kind in (*away, *refused))
+
+
+async def asked(server: RedisServer, words: str) -> bytes:
+    """What a server answers, as it comes."""
+    reader, writer = await asyncio.open_unix_connection(str(server.socket))
+    writer.write(words.encode() + b"\r\n")
+    answer = await reader.read(65536)
+    writer.close()
+    return answer
+
+
+@real_loop()
+async def test_a_cluster_runs_every_script_of_ours(tmp_path: Path) -> None:
+    """Keys of one script stand in one place."""
+    port, bus = free_port(), free_port()
+    words = ("--port", str(port), "--cluster-enabled", "yes", "--cluster-port", str(bus))
+    server = RedisServer(*words)
+    try:
+        await asked(server, "CLUSTER ADDSLOTSRANGE 0 16383")
+        async with asyncio.timeout(SECONDS):
+            while b"cluster_state:ok" not in await asked(server, "CLUSTER INFO"):
+                await asyncio.sleep(0.01)
+        async with connected(f"redis+cluster://127.0.0.1:{port}") as redis:
+            assert await RedisSessions(redis).put("id", SESSION, 60)
+            assert await RedisSessions(redis).get("id") == SESSION
+            await what_is_put_is_got_and_cleared(RedisCache(redis))
+            await results_keep_within_their_bytes(RedisResults(redis))
+            await a_token_is_good_once(RedisParkedCalls(redis))
+            await hits_can_be_taken_back(RedisRates(redis, strict=True))
+            flights = RedisInFlight(redis, strict=True)
+            await no_more_than_so_many_are_in_flight(flights)
+            await flights.close()
+            streams = RedisReplay(redis)
+            streams.put("a", FIRST, 0)
+            await streams.close()
+            assert await given(RedisReplay(redis).get("a", "r1", 0)) == FIRST
+            server.kill()
+            with pytest.raises(StoreUnavailable):
+                await redis.run("GET", redis.key("a"))
+    finally:
+        server.close()
+
+
+@real_loop()
+async def test_sentinels_lead_to_the_server_that_takes_the_place_of_another(tmp_path: Path) -> None:
+    one, other, watch = free_port(), free_port(), free_port()
+    written = tmp_path / "sentinel.conf"
+    written.write_text(
+        f"port {watch}\nunixsocket {tmp_path}/s\nsentinel monitor main 127.0.0.1 {one} 1\n"
+        "sentinel down-after-milliseconds main 200\nsentinel failover-timeout main 1000\n"
+    )
+    servers = [RedisServer("--port", str(one), "--repl-diskless-sync-delay", "0")]
+    try:
+        servers.append(RedisServer("--port", str(other), "--replicaof", f"127.0.0.1 {one}"))
+        async with asyncio.timeout(SECONDS):
+            # A sentinel that comes first hears of its replica ten seconds later.
+            while b"state=online" not in await asked(servers[0], "INFO replication"):
+                await asyncio.sleep(0.01)
+            servers.append(RedisServer(sentinel=written, at=tmp_path / "s"))
+            while b"127.0.0.1" not in await asked(servers[2], "SENTINEL REPLICAS main"):
+                await asyncio.sleep(0.01)
+        async with connected(f"redis+sentinel://127.0.0.1:{watch}/main", seconds=0.5) as redis:
+            key = redis.key("a")
+            await redis.run("SET", key, "x")
+            servers[0].kill()
+            with pytest.raises(StoreUnavailable):
+                await redis.run("GET", key)
+            await until(lambda: redis.is_up, "the other server")
+            await redis.run("SET", key, "y")
+    finally:
+        for server in servers:
+            server.close()
+
+
+@real_loop()
+async def test_a_server_with_tls_is_checked(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    (cert, key), port = authority.issue(), free_port()
+    tls = ("--tls-cert-file", str(cert), "--tls-key-file", str(key))
+    server = RedisServer("--tls-port", str(port), *tls, "--tls-auth-clients", "no")
+    try:
+        address = read_redis_url(f"rediss://localhost:{port}/0")
+        for ca_file, answer in ((str(authority.file), b"x"), (None, None)):
+            client = make_client(address, OPTIONS, ca_file=ca_file)
+            redis = RedisConnection(client, address.shown, own_prefix(), 2, 2)
+            assert await redis.open() is (answer is not None)
+            if answer is not None:
+                await redis.run("SET", redis.key("a"), answer)
+                assert await redis.run("GET", redis.key("a")) == answer
+            await redis.close()
+    finally:
+        server.close()

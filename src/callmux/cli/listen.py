@@ -140,7 +140,7 @@ async def listen(
         state = state_dir(env)
         key = await _key(state, shared) if before is None else before.key
         reading = ConfigReader(partial(_reread, load, options.host, guard), config, sources.document)
-        listener, app, _ = assemble(
+        listener, app, trees = assemble(
             host,
             guard,
             observers,
@@ -178,6 +178,8 @@ async def listen(
 
             tasks.spawn(watch_and_answer(path, host, reading.read, sources, env, observers.counts, invite))
         tasks.spawn(listener.keep_sweeping())
+        if shared is not None:
+            tasks.spawn(trees.follow())
         idle = asyncio.Event()
         if options.idle_exit_seconds is not None:
             tasks.spawn(_watch_idle(listener, options.idle_exit_seconds, idle))

@@ -207,6 +207,8 @@ class Listener:
             listening.close()
             raise
         self._tasks.spawn(parts.sessions.keep_sweeping())
+        if shared is not None:
+            self._tasks.spawn(trees.follow())
 
     def _read(self, sources: Sources, overlay: Overlay | None = None) -> Config:
         config = self._loader(sources, overlay)

@@ -7,19 +7,22 @@ is saved, and only then it takes effect: whatever fails before that leaves all a
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import msgspec
 
 from callmux.aside import aside
 from callmux.clock import Clock
 from callmux.config.check import check_document
 from callmux.config.load import saved_overlay
 from callmux.config.model import Config
-from callmux.config.overlay import Overlay
+from callmux.config.overlay import Overlay, read_overlay
 from callmux.config.sources import Sources
-from callmux.errors import CallmuxError, ConfigError, ServerDisabled, ServerNotFound
+from callmux.errors import CallmuxError, ConfigError, ServerDisabled, ServerNotFound, StoreUnavailable
 from callmux.management.shown import shown_document, shown_entry
 from callmux.observe.facts import Reloaded, ServersManaged
 from callmux.private_files import write_private
@@ -31,6 +34,8 @@ log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 10.0
 """How long writing the changes may take: they may be on a drive that does not answer."""
+FOLLOW_SECONDS = 2.0
+"""How often it is looked whether another listener has changed something."""
 START_SECONDS = 10.0
 """How long whoever looks waits for servers that are still starting."""
 DONE = {"add_server": "added", "patch_server": "updated", "delete_server": "deleted"}
@@ -44,6 +49,23 @@ class NotSaved(CallmuxError):
     code = "change_not_kept"
 
 
+class SharedChanges(Protocol):
+    """The changes of all listeners. Every method raises `StoreUnavailable` where nobody answers."""
+
+    async def read(self) -> tuple[int, bytes]:
+        """The number of the last change, and the text of all of them; 0 and empty for none."""
+
+    async def version(self) -> int:
+        """That number alone."""
+
+    async def write(self, text: bytes, after: int) -> int:
+        """Keeps all changes; gives the new number, or 0 where another listener was faster.
+
+        Args:
+            after: The number of the change that this one comes after.
+        """
+
+
 class Changes:
     """The changes of one process.
 
@@ -51,9 +73,14 @@ class Changes:
         host: Runs the servers.
         reading: Reads configurations.
         clock: Time.
+        shared: Those of all listeners; None where there is only this one.
     """
 
-    def __init__(self, host: Host, reading: ConfigReader, clock: Clock) -> None:
+    def __init__(
+        self, host: Host, reading: ConfigReader, clock: Clock, shared: SharedChanges | None = None
+    ) -> None:
+        self._shared = shared
+        self._version = 0
         self._host = host
         self._reading = reading
         self._clock = clock
@@ -165,6 +192,7 @@ class Changes:
 
         bus = self._host.bus
         try:
+            await self._newest()
             await self._host.reload(read, save)
         except CallmuxError as failure:
             bus.publish(ServersManaged(action=action, server=name, by=by, error=failure.message))
@@ -190,7 +218,64 @@ class Changes:
         if checked.errors:
             raise ConfigError([*checked.errors, *checked.hints])
 
+    async def _newest(self) -> None:
+        """Knows what other listeners have changed, before a change of our own.
+
+        Raises:
+            NotSaved: Nobody can tell.
+        """
+        if self._shared is None:
+            return
+        try:
+            version, text = await self._shared.read()
+        except StoreUnavailable as away:
+            raise NotSaved(f"{away.message}. Other listeners could not know: nothing was changed") from None
+        if version and version != self._version:
+            await self._keep(_read(text))
+        self._version = version
+
+    async def follow(self) -> None:
+        """Takes over what other listeners change, for as long as it runs."""
+        while self._shared is not None:
+            try:
+                await self._take_over(self._shared)
+            except StoreUnavailable as away:
+                log.debug("changes of other listeners are not known: %s", away)
+            except CallmuxError as failure:
+                log.warning("could not take over what another listener has changed: %s", failure.message)
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def _take_over(self, shared: SharedChanges) -> None:
+        if self._version == (version := await shared.version()):
+            return
+        own = self._saved()
+        version, text = await shared.read()
+        # Known, whether it can be here or not.
+        self._version = version
+        overlay = _read(text) if version else own
+        if not version and own.entries:
+            # It has never known them, or has lost them.
+            self._version = await shared.write(own.dump(), 0)
+        elif overlay.entries != own.entries:
+            await self._host.reload(
+                lambda: self._reading.read(Sources(), overlay), lambda: self._keep(overlay)
+            )
+            log.info("servers are as another listener has changed them")
+            self._host.bus.publish(Reloaded())
+
     async def _save(self, overlay: Overlay) -> None:
+        if self._shared is not None:
+            try:
+                version = await self._shared.write(overlay.dump(), self._version)
+            except StoreUnavailable as away:
+                why = f"{away.message}. Other listeners could not know: nothing was changed"
+                raise NotSaved(why) from None
+            if not version:
+                raise NotSaved("another listener was faster: look at the servers again. Nothing was changed")
+            self._version = version
+        await self._keep(overlay)
+
+    async def _keep(self, overlay: Overlay) -> None:
         state = self._state()
         if state is None:
             self._known = overlay
@@ -221,3 +306,12 @@ class Changes:
     async def clear_cache(self, tool: str | None, server: str | None) -> dict[str, Any]:
         """Forgets cached results; gives what the cache says of itself then."""
         return await self._host.runtime.clear_cache(tool, server)
+
+
+def _read(text: bytes) -> Overlay:
+    """The changes that a text of other listeners says.
+
+    Raises:
+        ConfigError: They cannot be used here.
+    """
+    return read_overlay(msgspec.json.decode(text), "the changes of other listeners")

@@ -28,6 +28,7 @@ from callmux.stores.redis_cache import RedisCache
 from callmux.stores.redis_client import make_client
 from callmux.stores.redis_connection import RedisConnection
 from callmux.stores.redis_counts import RedisInFlight, RedisRates
+from callmux.stores.redis_overlay import RedisOverlay
 from callmux.stores.redis_parked import RedisParkedCalls
 from callmux.stores.redis_replay import RedisReplay
 from callmux.stores.redis_results import RedisResults
@@ -62,6 +63,7 @@ class SharedState:
         results: Results that went out shortened.
         replay: Answers for clients that come back.
         parked: Requests that wait for their clients.
+        overlay: Changes of servers; None where Redis knows the secret of all.
     """
 
     def __init__(
@@ -83,6 +85,8 @@ class SharedState:
         self.replay = RedisReplay(self.connection)
         self.parked = RedisParkedCalls(self.connection, PARKED)
         self._strict = config.on_unavailable == "closed"
+        overlay = None if config.key is None else RedisOverlay(self.connection, self.derived("overlay"))
+        self.overlay: RedisOverlay | None = overlay
         self._tokens: list[SharedTokenStore] = []
         self._in_flight = RedisInFlight(self.connection, strict=self._strict)
 

@@ -82,7 +82,8 @@ def assemble(
         lambda: observers.totals,
         gauges,
     )
-    trees = Trees(host, reading, clock, observers, listener.is_let_in, lambda: guard.visitors)
+    overlay = None if shared is None else shared.overlay
+    trees = Trees(host, reading, clock, observers, listener.is_let_in, lambda: guard.visitors, overlay)
 
     def take_effect(new: Configured) -> None:
         reading.take_effect(new.config)

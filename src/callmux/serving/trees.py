@@ -20,7 +20,7 @@ from callmux.transport.http.exchange import Exchange, Tree
 if TYPE_CHECKING:
     from callmux.dashboard.kept import DashboardState
     from callmux.guard.visitors import Visitors
-    from callmux.management.changes import Changes
+    from callmux.management.changes import Changes, SharedChanges
 
 
 class Trees(dict[str, Tree]):
@@ -33,6 +33,7 @@ class Trees(dict[str, Tree]):
         observers: Who hears what happens.
         is_let_in: Whether a credential still holds.
         visitors: Gives the check of browsers.
+        shared: The changes of all listeners; None where there is only this one.
     """
 
     def __init__(
@@ -43,8 +44,10 @@ class Trees(dict[str, Tree]):
         observers: Observers,
         is_let_in: Callable[[Exchange], bool],
         visitors: Callable[[], Visitors | None],
+        shared: SharedChanges | None = None,
     ) -> None:
         super().__init__()
+        self._shared = shared
         self._observers = observers
         self._is_let_in = is_let_in
         self._visitors = visitors
@@ -95,5 +98,10 @@ class Trees(dict[str, Tree]):
         if self._changes is None:
             from callmux.management.changes import Changes
 
-            self._changes = Changes(self._host, self._reading, self._clock)
+            self._changes = Changes(self._host, self._reading, self._clock, self._shared)
         return self._changes
+
+    async def follow(self) -> None:
+        """Takes over what other listeners change, where there are any and one may."""
+        if self._shared is not None and self._host.runtime.config.management.enabled:
+            await self.changes().follow()

@@ -6,6 +6,7 @@ once again; everything else is decided by who calls it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -82,13 +83,35 @@ def make_client(
     elif address.kind == "sentinel":
         known = {**common, "password": sentinel_password or None}
         sentinels = redis.Sentinel(list(address.hosts), sentinel_kwargs=known, db=address.database, **own)
-        client = sentinels.master_for(address.service)
+        client = _Sentinelled(sentinels.master_for(address.service), sentinels.sentinels)
     elif address.kind == "unix":
         client = redis.Redis(unix_socket_path=address.path, db=address.database, **own)
     else:
         ((host, port),) = address.hosts
         client = redis.Redis(host=host, port=port, db=address.database, **own)
     return client
+
+
+class _Sentinelled:
+    """A client of the server that sentinels name, and theirs.
+
+    Args:
+        primary: The client of that server.
+        sentinels: Those of the sentinels.
+
+    Attributes:
+        primary: The client of that server.
+    """
+
+    def __init__(self, primary: RedisClient, sentinels: Sequence[RedisClient]) -> None:
+        self.primary = primary
+        self.execute_command = primary.execute_command
+        self._clients = (primary, *sentinels)
+
+    async def aclose(self) -> None:
+        """Ends all connections."""
+        for client in self._clients:
+            await client.aclose()
 
 
 def failures() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:

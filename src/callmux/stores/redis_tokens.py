@@ -10,23 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 import time
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from callmux.errors import StoreUnavailable
 from callmux.stores.redis_connection import RedisConnection, Script
+from callmux.stores.sealing import Sealing, Unsealable
 from callmux.stores.sign_ins import NOTHING, Account, KeptAccount
 from callmux.stores.tokens import Hold, HoldFailed, Safe, SafeFailed, TokenStore, TokensUnreadable
 from callmux.tasks import TaskSet
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +34,6 @@ AGAIN_SECONDS = 0.05
 KEPT_SECONDS = 90 * 24 * 3600
 """How long a sign-in is kept there that no listener has used."""
 MOST_BYTES = 64 * 1024
-_NONCE_BYTES = 12
 
 _PUT = Script("""
 local known = redis.call('HGET', KEYS[1], 'generation')
@@ -104,9 +99,8 @@ class SharedTokenStore(TokenStore):
     ) -> None:
         super().__init__(directory, safe)
         self._connection = connection
-        self._key = key
+        self._sealing = Sealing(key)
         self._strict = strict
-        self._cipher: AESGCM | None = None
         self._due: dict[Account, float] = {}
         self._known: dict[Account, KeptAccount] = {}
         self._unreadable: set[Account] = set()
@@ -218,12 +212,9 @@ class SharedTokenStore(TokenStore):
         value = await self._connection.run("HGET", self._place(account), "value")
         if value is None:
             return None
-        from cryptography.exceptions import InvalidTag
-
         try:
-            opened = self._sealing().decrypt(value[:_NONCE_BYTES], value[_NONCE_BYTES:], _about(account))
-            return _SEALED.decode(opened)
-        except (InvalidTag, msgspec.MsgspecError, UnicodeDecodeError, ValueError):
+            return _SEALED.decode(self._sealing.unseal(value, _about(account)))
+        except (Unsealable, msgspec.MsgspecError, UnicodeDecodeError):
             if account not in self._unreadable:
                 self._unreadable.add(account)
                 advice = "have all listeners the same state.key?"
@@ -232,19 +223,12 @@ class SharedTokenStore(TokenStore):
 
     async def _bring(self, account: Account, kept: KeptAccount) -> None:
         at = kept.signed_in.tokens.obtained_at if kept.signed_in is not None else time.time()
-        text, nonce = msgspec.json.encode(_Sealed(kept=kept, at=at)), os.urandom(_NONCE_BYTES)
+        text = msgspec.json.encode(_Sealed(kept=kept, at=at))
         if len(text) > MOST_BYTES:
             log.warning('could not share the tokens of "%s": they are too large', account.server)
             return
-        value = nonce + self._sealing().encrypt(nonce, text, _about(account))
+        value = self._sealing.seal(text, _about(account))
         await self._connection.evaluate(_PUT, [self._place(account)], kept.generation, value, KEPT_SECONDS)
-
-    def _sealing(self) -> Any:
-        if self._cipher is None:
-            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-            self._cipher = AESGCM(self._key)
-        return self._cipher
 
     def _place(self, account: Account) -> str:
         return self._connection.key("tokens", account.digest)
@@ -278,6 +262,6 @@ def _newest(near: KeptAccount, found: _Sealed, known: KeptAccount | None) -> Kep
     return msgspec.structs.replace(best, generation=other.generation + 1)
 
 
-def _about(account: Account) -> bytes:
+def _about(account: Account) -> str:
     """Binds what is encrypted to its account: that of another one cannot be put in its place."""
-    return b"callmux sign-in 1 " + account.digest.encode()
+    return f"callmux sign-in 1 {account.digest}"
