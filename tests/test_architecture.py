@@ -45,6 +45,7 @@ LAYERS = [
     {"process.changes"},
     {"process.entitlements"},
     {"process.runtime"},
+    {"process.workings"},
     {"process.oversight"},
     {"process", "admin", "bridge"},
     {"transport"},

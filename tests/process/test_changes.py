@@ -30,7 +30,7 @@ class FakeRuntime:
     """Lists `now` to those who may see it; nothing at all to whoever has the rights `none`."""
 
     def __init__(self) -> None:
-        self.router = self.offers = self
+        self.lists = self.offers = self
         self.asked = 0
 
     def view(self, capabilities: bytes, client_name: str | None, rights: Any) -> View:

@@ -47,7 +47,7 @@ def test_calls_places_notifications_and_servers_are_judged_by_the_same_rules() -
 def test_there_is_none_where_nothing_applies(more: Any, single: bool, there: bool) -> None:
     async def test(host: Host, session: Session) -> None:
         assert (host.runtime.oversight is not None) is there
-        stages = [type(stage).__name__ for stage in host.runtime._order.request]
+        stages = [type(stage).__name__ for stage in host.runtime.workings.order.request]
         assert ("Authorizing" in stages) is there
 
     with_host(config(**more), test, single=single)

@@ -17,8 +17,9 @@ from callmux.rings.call import Call
 from callmux.rings.preparing import Preparing
 from callmux.rings.route import Route
 from callmux.rings.stage import Cancelled, Stages
-from callmux.router.door import RENEW_SECONDS, Door
+from callmux.router.door import Door
 from callmux.router.names import Names
+from callmux.router.readiness import Readiness
 from callmux.router.routing import Routing
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.in_use import InUse
@@ -70,9 +71,9 @@ class House:
             {"servers": {"a": {"command": "x", "callTimeoutMs": 2000}, "b": {"command": "x"}}}
         ).config
         names = Names(self.catalogue, Routing(config), self.fit)
-        self.door = Door(
-            cast("dict[str, Server]", self.servers), names, Preparing(), loop_clock(), None, list_seconds
-        )
+        servers = cast("dict[str, Server]", self.servers)
+        self.ready = Readiness(servers, loop_clock(), list_seconds)
+        self.door = Door(servers, names, Preparing(), loop_clock(), self.ready)
 
     def catalogue(self) -> Catalogue:
         """Only what has settled is known."""
@@ -132,71 +133,6 @@ async def test_another_request_is_planned_with_its_params() -> None:
     assert (call.seconds, call.safe, call.tool, call.arguments) == (2, True, None, None)
 
 
-async def test_a_listing_waits_a_moment_for_lists_that_are_read_again() -> None:
-    house = House()
-    for server in house.servers.values():
-        server.up.set()
-    reading = house.servers["a"].reading = asyncio.get_running_loop().create_future()
-    listed = asyncio.ensure_future(house.door.listable())
-    await asyncio.sleep(RENEW_SECONDS - 1)
-    assert not listed.done()
-    await asyncio.sleep(2)
-    assert listed.done(), "what was listed before is better than nothing"
-    reading.set_result(None)
-    await house.door.listable()
-
-
-async def test_a_listing_waits_for_those_of_whom_nothing_is_kept() -> None:
-    """Calls wait for all the same."""
-
-    house = House()
-    house.servers["a"].recalled = True
-    listed = asyncio.create_task(house.door.listable())
-    await settle()
-    assert not listed.done()
-    house.servers["b"].up.set()
-    await listed
-    called = asyncio.create_task(house.call(spelling="a__t"))
-    await settle()
-    assert not called.done()
-    house.servers["a"].up.set()
-    assert (await called).server == "a"
-
-
-async def test_a_slow_server_holds_up_the_first_listing_for_a_bounded_time_only() -> None:
-    """Who asks later does not wait anew."""
-
-    house = House(8.0)
-    house.servers["a"].suite = Suite(listed=True)
-    house.servers["a"].up.set()
-    began = now()
-    await house.door.listable()
-    assert now() - began == pytest.approx(8.0)
-    await house.door.listable()
-    assert now() - began == pytest.approx(8.0)
-    assert not house.door.all_settled
-
-
-async def test_a_listing_with_nothing_in_it_waits_until_there_is_something() -> None:
-    house = House(8.0)
-    listed = asyncio.create_task(house.door.listable())
-    await asyncio.sleep(20)
-    assert not listed.done()
-    house.servers["b"].suite = Suite(listed=True)
-    house.servers["b"].up.set()
-    await listed
-
-
-async def test_the_only_server_is_waited_for() -> None:
-    house = House(8.0)
-    del house.servers["b"]
-    listed = asyncio.create_task(house.door.listable())
-    await asyncio.sleep(20)
-    assert not listed.done()
-    house.servers["a"].up.set()
-    await listed
-
-
 @pytest.mark.parametrize("asked", [{"spelling": "a__t"}, {"spelling": "t", "server": "a"}])
 async def test_a_call_waits_for_its_own_server_only(asked: dict[str, Any]) -> None:
     house = House()
@@ -221,11 +157,11 @@ async def test_a_name_that_may_be_anybodys_waits_for_all(asked: dict[str, Any]) 
 
 async def test_once_all_have_settled_nobody_is_asked_again() -> None:
     house = House().all_up()
-    await house.door.settled()
+    await house.ready.settled()
     for server in house.servers.values():
         server.up.clear()
     async with asyncio.timeout(1):
-        await house.door.settled()
+        await house.ready.settled()
 
 
 async def test_a_call_finds_out_that_all_have_settled_meanwhile() -> None:
@@ -233,10 +169,10 @@ async def test_a_call_finds_out_that_all_have_settled_meanwhile() -> None:
     house = House()
     house.servers["a"].up.set()
     await house.call(spelling="a__t")
-    assert not house.door.all_settled
+    assert not house.ready.all_settled
     house.servers["b"].up.set()
     await house.call(spelling="a__t")
-    assert house.door.all_settled
+    assert house.ready.all_settled
 
 
 async def test_a_name_that_leads_nowhere_is_refused() -> None:
@@ -287,7 +223,7 @@ async def test_a_child_of_a_fan_out_fails_as_a_result(
 async def test_a_child_is_begun_without_waiting(up: bool) -> None:
     house = House()
     if up:
-        await house.all_up().door.settled()
+        await house.all_up().ready.settled()
     told: list[Any] = []
     begun = house.door.begin(
         ToolCall(spelling="a__t"), house.around, lambda job, outcome: told.append(outcome)
@@ -302,7 +238,7 @@ async def test_a_child_is_begun_without_waiting(up: bool) -> None:
 @pytest.mark.parametrize("tool", ["nothing", "a__hidden"])
 async def test_a_child_that_cannot_be_begun_has_failed(tool: str) -> None:
     house = House()
-    await house.all_up().door.settled()
+    await house.all_up().ready.settled()
     told: list[Any] = []
     assert (
         house.door.begin(ToolCall(spelling=tool), house.around, lambda job, outcome: told.append(outcome))

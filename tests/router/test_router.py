@@ -13,9 +13,7 @@ from callmux.clock import Clock
 from callmux.config.check import check_document
 from callmux.context import CallContext
 from callmux.errors import CallmuxError, ToolCallFailed
-from callmux.guard.rights import Permissions
 from callmux.metatools.engine import Engine
-from callmux.metatools.meta_tool import META_TOOLS, definitions
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.call import Call
@@ -26,10 +24,11 @@ from callmux.rings.route import Route
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.stage import Outcome, Stages
 from callmux.router.door import Door
-from callmux.router.listing import View
 from callmux.router.names import Names
+from callmux.router.readiness import Readiness
 from callmux.router.router import Router
 from callmux.router.routing import Routing
+from callmux.router.tool_lists import ToolLists
 from callmux.stores.memory import MemoryCache
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.in_use import InUse
@@ -80,7 +79,8 @@ class Desk:
         config = check_document({"servers": {"a": {"command": "x"}, "b": {"command": "x"}}}).config
         names = Names(lambda: self.index, Routing(config), self.fit)
         servers = {name: cast(Server, FakeServer()) for name in "ab"}
-        door = Door(servers, names, Preparing(), loop_clock())
+        ready = Readiness(servers, loop_clock())
+        door = Door(servers, names, Preparing(), loop_clock(), ready)
         engine = Engine(
             call=door.call_safely,
             begin=door.begin,
@@ -96,7 +96,9 @@ class Desk:
         )
         meta = how.pop("meta", [{"name": "callmux_status"}])
         stages = [Converting(False), Noting(self.stages)]
-        self.router = Router(door, lambda: self.index, names, engine, stages, meta, proxied, **how)
+        calls = {key: how.pop(key) for key in ("most_calls", "placeless", "opened") if key in how}
+        self.router = Router(door, lambda: self.index, names, engine, stages, ready, **calls)
+        self.lists = ToolLists(ready, lambda: self.index, meta, proxied, **how)
 
     def rebuilt(self) -> Catalogue:
         tools = [Tool(b'{"name":"%b"}' % name.encode()) for name in self.tools]
@@ -132,100 +134,10 @@ class Desk:
         return json.loads(play(made()).raw)
 
     def listed(self) -> list[str]:
-        return [tool["name"] for tool in json.loads(play(self.router.list_tools()))["tools"]]
+        return [tool["name"] for tool in json.loads(play(self.lists.list_tools()))["tools"]]
 
 
 UI = b'{"extensions":{"io.modelcontextprotocol/ui":{}}}'
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "name", "how", "expected"),
-    [
-        (b"{}", None, {}, View(apps=False)),
-        (UI, "x", {}, View(apps=True)),
-        (b'{"extensions":{"x":{}}}', "x", {}, View(apps=False)),
-        (b"{}", None, {"plain": True}, View(apps=True)),
-        (b"{}", "claude-code", {}, View(apps=False, eager=True)),
-        (UI, "claude-code", {"eager": False}, View(apps=True)),
-        (b"{}", "Claude Code", {}, View(apps=False)),
-    ],
-)
-def test_what_a_client_declares_decides_what_it_is_shown(
-    capabilities: bytes, name: str | None, how: dict[str, bool], expected: View
-) -> None:
-    desk = Desk(**how)
-    assert desk.router.view(capabilities, name) == expected
-
-
-def given_to(desk: Desk, client: str) -> dict[str, bool]:
-    """The meta-tools that a client is listed, and whether each asks not to be put aside."""
-    listing = desk.router.current_listing(desk.router.view(b"{}", client))
-    return {
-        tool["name"]: "_meta" in tool for tool in json.loads(listing)["tools"] if "__" not in tool["name"]
-    }
-
-
-def test_without_a_persona_every_client_is_listed_the_same() -> None:
-    desk = Desk(meta=definitions())
-    assert list(given_to(desk, "codex-mcp-client")) == list(META_TOOLS)
-    assert set(given_to(desk, "claude-code").values()) == {True}
-
-
-def test_a_persona_shortens_what_its_client_is_listed_and_nothing_of_what_can_be_called() -> None:
-    desk = Desk(proxied=False, meta=definitions(), persona="auto")
-    few = {"callmux_search_tools": False, "callmux_get_result": False, "callmux_call": False}
-    assert given_to(desk, "codex-mcp-client") == few
-    assert list(given_to(desk, "another")) == list(META_TOOLS)
-    claude = given_to(desk, "claude-code")
-    assert list(claude) == list(META_TOOLS)
-    assert claude["callmux_call"]
-    assert not claude["callmux_status"]
-    for name in META_TOOLS:
-        said = json.dumps(desk.call(json.dumps({"name": name, "arguments": {}}).encode()))
-        assert "tool_not_found" not in said, name
-
-
-def test_the_persona_of_a_profile_goes_before_the_global_one() -> None:
-    document = {
-        "servers": {"a": {"command": "x"}},
-        "profiles": {
-            "ci": {"persona": "code"},
-            "free": {"persona": "none"},
-            "auto": {"persona": "auto"},
-            "x": {},
-        },
-    }
-    made = Permissions(check_document(document).config, authorized=False)
-
-    def persona(desk: Desk, client: str, profile: str) -> str | None:
-        found = desk.router.view(b"{}", client, made.of(None, profile)).persona
-        return None if found is None else found.name
-
-    without, codex = Desk(), Desk(persona="codex")
-    assert persona(without, "any", "ci") == persona(codex, "any", "ci") == "code"
-    assert persona(codex, "any", "free") is persona(without, "any", "x") is None
-    assert persona(without, "claude-code", "auto") == persona(codex, "claude-code", "auto") == "claude-code"
-    assert persona(codex, "claude-code", "x") == persona(codex, "claude-code", "") == "codex"
-
-
-def test_a_client_with_a_search_of_its_own_is_listed_no_second_one_beside_the_servers_tools() -> None:
-    listed = given_to(Desk(meta=definitions(), persona="auto"), "claude-code")
-    assert "callmux_search_tools" not in listed
-    assert "callmux_search_tools" in given_to(
-        Desk(proxied=False, meta=definitions(), persona="auto"), "claude-code"
-    )
-
-
-def test_each_view_is_kept_until_the_tools_change() -> None:
-    desk = Desk()
-    eager = View(eager=True)
-    first, second = desk.router.current_listing(), desk.router.current_listing(eager)
-    assert b"alwaysLoad" not in first
-    assert b"alwaysLoad" in second
-    assert (desk.router.current_listing(), desk.router.current_listing(eager)) == (first, second)
-    desk.tools = ["u"]
-    desk.index = desk.rebuilt()
-    assert b"a__u" in desk.router.current_listing(eager)
 
 
 def test_a_tool_for_pages_alone_is_called_directly_and_in_no_other_way() -> None:
@@ -359,16 +271,6 @@ def test_the_server_of_a_direct_call_is_known() -> None:
     job = desk.router.job(Raw(b'{"name":"b__t","task":{"ttl":1}}'), context(), nobody, 0.0)
     assert job.plan is not None
     assert desk.router.tool_of(job.plan)[0] == "b"
-
-
-def test_the_listing_follows_the_catalogue() -> None:
-    """The same bytes as long as nothing changes."""
-    desk = Desk()
-    assert desk.listed() == ["a__t", "b__t", "callmux_status"]
-    assert desk.router.current_listing() is desk.router.current_listing()
-    desk.tools.append("new")
-    desk.index = desk.rebuilt()
-    assert desk.listed() == ["a__t", "a__new", "b__t", "b__new", "callmux_status"]
 
 
 def test_tools_of_servers_may_be_hidden_and_called() -> None:

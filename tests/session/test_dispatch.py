@@ -88,7 +88,7 @@ class Process:
     """The process as a dispatcher sees it."""
 
     def __init__(self) -> None:
-        self.router = Tools()
+        self.router = self.lists = Tools()
         self.runtime = self
         self.started = False
         self.offers = Offers()

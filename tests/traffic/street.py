@@ -271,7 +271,7 @@ class Street:
             if list(client.session.requests):
                 fault(f"{client.name} has requests in flight: {client.session!r}")
         for runtime in self.runtimes:
-            for stage in _parts(runtime._order._call):
+            for stage in _parts(runtime.workings.order._call):
                 shown = repr(stage if isinstance(stage, Coalescing) else getattr(stage, "_slots", ""))
                 if "_Flight" in shown or (
                     "Slots" in shown and not ("(0/" in shown and ", 0 queued" in shown)

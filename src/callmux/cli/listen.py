@@ -183,6 +183,7 @@ async def listen(
         idle = asyncio.Event()
         if options.idle_exit_seconds is not None:
             tasks.spawn(_watch_idle(listener, options.idle_exit_seconds, idle))
+        host.runtime.read_in()
         settle()
         replace = partial(_replace, listening, host, listener, inherited)
         successor = await replaced(replace, asked, stopped, idle)

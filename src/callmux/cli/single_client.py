@@ -25,6 +25,8 @@ from callmux.tasks import at_once, first_of
 from callmux.transport.stdio import StdioTransport
 from callmux.upstream.links.head_start import HeadStarts
 
+REST_SECONDS = 1.0
+"""When what calls need is read in, unless one comes before: by then the client has its lists."""
 LAST_ANSWERS_SECONDS = 5.0
 """How long requests in flight may go on once the client has closed its end but still reads."""
 
@@ -58,6 +60,7 @@ async def attend(
     observers.configure(config)
     stopped = stop_signals()
     failed = asyncio.Event()
+    later = asyncio.get_running_loop().call_later(REST_SECONDS, _read_in, host)
     host.strict_failure.add_done_callback(lambda _: failed.set())
     try:
         transport = StdioTransport()
@@ -70,7 +73,6 @@ async def attend(
             from callmux.process.config_watch import watch_and_answer
 
             watching = at_once(watch_and_answer(path, host, load, sources, env))
-        settle()
         if not host.started and not session.requests:
             # The greeting was refused, or there was none.
             await ahead.end_unused()
@@ -91,6 +93,13 @@ async def attend(
         await transport.finish(1.0)
         return 0
     finally:
+        later.cancel()
         host.strict_failure.cancel()
         await host.close()
         observers.close()
+
+
+def _read_in(host: Host) -> None:
+    """Reads in what the first call would, and lets the collector go to work."""
+    host.runtime.read_in()
+    settle()

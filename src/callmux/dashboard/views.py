@@ -101,7 +101,7 @@ class DashboardViews:
     async def _tool(self, exchange: Exchange) -> None:
         runtime, name = self._host.runtime, exchange.query("name") or ""
         await runtime.settled_within(START_SECONDS)
-        listing = runtime.router.current_listing()
+        listing = runtime.lists.current_listing()
         found = one(name, runtime.indexes.catalogue().entries, listing)
         if found is None:
             raise Refusal(404, f'there is no tool "{said(name, LONGEST)}"')

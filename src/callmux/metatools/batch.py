@@ -5,14 +5,17 @@ Called through `callmux.metatools.table`; its calls run in `callmux.metatools.ch
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from callmux.context import CallContext
 from callmux.fields import Fields
-from callmux.metatools.children import answered, milliseconds, run_all, tally
 from callmux.metatools.definitions import ITEM, TEXT, TEXT_FORMAT, TIMEOUT, closed, definition, listed
-from callmux.metatools.engine import Engine
 from callmux.metatools.entries import Repairs, output_format
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result
+
+if TYPE_CHECKING:
+    from callmux.metatools.engine import Engine
 
 NAME = "callmux_batch"
 
@@ -72,6 +75,8 @@ def parse(fields: Fields) -> Plan:
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     """Makes the calls and shows each result with the index of its item."""
+    from callmux.metatools.children import answered, milliseconds, run_all, tally
+
     started = engine.clock.monotonic()
     keep = engine.tells(plan)
     outcomes = await run_all(plan.calls, engine, context, keep=keep)

@@ -6,7 +6,7 @@ Called through `callmux.metatools.table`. Calls the cache's store; what a name m
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,12 +15,14 @@ from callmux.context import CallContext
 from callmux.errors import CallmuxError
 from callmux.fields import Fields
 from callmux.metatools.definitions import TEXT, closed, definition
-from callmux.metatools.engine import Engine
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import success
 from callmux.stores.border import Border
 from callmux.upstream.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from callmux.metatools.engine import Engine
 
 NAME = "callmux_cache_clear"
 

@@ -8,7 +8,7 @@ is counted as if they had been called by their names.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET
@@ -17,9 +17,7 @@ from callmux.context import CallContext
 from callmux.errors import CallmuxError, InvalidArguments, ToolNotFound
 from callmux.fields import Fields, as_object
 from callmux.metatools import get_result
-from callmux.metatools.children import size_of
 from callmux.metatools.definitions import OBJECT, OUTPUT_FORMAT, TEXT, TIMEOUT, closed, definition
-from callmux.metatools.engine import Engine
 from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call
 from callmux.metatools.table import traits
 from callmux.plan import Plan, ToolCall
@@ -27,6 +25,9 @@ from callmux.protocol.shapes import Result
 from callmux.rings.converting import Required, alone
 from callmux.rings.envelope import encode, failure
 from callmux.upstream.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from callmux.metatools.engine import Engine
 
 NAME = "callmux_call"
 SELF = "callmux"
@@ -121,6 +122,8 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     Raises:
         RpcError: The server refused it with an error that its client must see as one.
     """
+    from callmux.metatools.children import size_of
+
     if plan.name == get_result.NAME:
         return await get_result.run(plan, engine, context)
     call = plan.calls[0]

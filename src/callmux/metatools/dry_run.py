@@ -6,6 +6,8 @@ would do is shown by `callmux.metatools.preview`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from callmux.context import CallContext
@@ -21,14 +23,14 @@ from callmux.metatools.definitions import (
     definition,
     listed,
 )
-from callmux.metatools.engine import Engine
 from callmux.metatools.entries import output_format
 from callmux.metatools.modes import MODES, Mode
-from callmux.metatools.preview import preview
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import success
-from callmux.rings.schemas import kind_of
+
+if TYPE_CHECKING:
+    from callmux.metatools.engine import Engine
 
 NAME = "callmux_dry_run"
 
@@ -90,6 +92,8 @@ def parse(fields: Fields) -> Plan:
 
 
 def _mode(fields: Fields) -> Mode:
+    from callmux.rings.schemas import kind_of
+
     if (name := fields.choice("mode", tuple(MODES))) is not None:
         return MODES[name]
     for key, kind, mode in _SIGNS:
@@ -102,5 +106,7 @@ def _mode(fields: Fields) -> Mode:
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     """Shows every call as it would be sent."""
+    from callmux.metatools.preview import preview
+
     previewed: Previewed = plan.options
     return success(await preview(previewed.mode, previewed.plan, engine, context))

@@ -7,18 +7,21 @@ the process's shelf of results.
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from callmux.context import CallContext
 from callmux.errors import InvalidArguments
 from callmux.fields import Fields
 from callmux.metatools.definitions import READ_ONLY, TEXT, TEXT_FORMAT, closed, definition, listed
-from callmux.metatools.engine import Engine
 from callmux.metatools.entries import output_format
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import success
-from callmux.rings.shield.query import Query
+from callmux.rings.shield.page_query import Query
 from callmux.rings.shield.shape import MAX_LIMIT
+
+if TYPE_CHECKING:
+    from callmux.metatools.engine import Engine
 
 NAME = "callmux_get_result"
 

@@ -7,15 +7,18 @@ meta-tools for calls on behalf of somebody else.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from callmux.context import CallContext
 from callmux.fields import Fields
 from callmux.metatools import batch, call, parallel, pipeline
-from callmux.metatools.engine import Engine
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
+
+if TYPE_CHECKING:
+    from callmux.metatools.engine import Engine
 
 
 class Mode(msgspec.Struct, frozen=True):

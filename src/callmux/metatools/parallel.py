@@ -5,14 +5,17 @@ Called through `callmux.metatools.table`; its calls run in `callmux.metatools.ch
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from callmux.context import CallContext
 from callmux.fields import Fields
-from callmux.metatools.children import answered, milliseconds, run_all, tally
 from callmux.metatools.definitions import CALL, TEXT_FORMAT, closed, definition, listed
-from callmux.metatools.engine import Engine
 from callmux.metatools.entries import Repairs, output_format, read_calls
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
+
+if TYPE_CHECKING:
+    from callmux.metatools.engine import Engine
 
 NAME = "callmux_parallel"
 
@@ -39,6 +42,8 @@ def parse(fields: Fields) -> Plan:
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     """Makes the calls and shows each beside its result."""
+    from callmux.metatools.children import answered, milliseconds, run_all, tally
+
     started = engine.clock.monotonic()
     keep = engine.tells(plan)
     outcomes = await run_all(plan.calls, engine, context, keep=keep)

@@ -7,7 +7,7 @@ Called through `callmux.metatools.table`; evaluates `callmux.metatools.mapping` 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
@@ -15,21 +15,16 @@ from msgspec import Raw
 from callmux.context import CallContext
 from callmux.errors import InvalidArguments
 from callmux.fields import Fields
-from callmux.metatools import mapping
-from callmux.metatools.children import (
-    ChildOutcome,
-    answered,
-    in_turns,
-    milliseconds,
-    run_one,
-    without_progress,
-)
 from callmux.metatools.definitions import TEXT_FORMAT, closed, definition, listed, step
-from callmux.metatools.engine import Engine
 from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import encode
+
+if TYPE_CHECKING:
+    from callmux.metatools import mapping
+    from callmux.metatools.children import ChildOutcome
+    from callmux.metatools.engine import Engine
 
 NAME = "callmux_pipeline"
 
@@ -109,6 +104,8 @@ def parse(fields: Fields) -> Plan:
 
 
 def _mappings(entry: Fields, index: int, repairs: Repairs) -> dict[str, mapping.Expression]:
+    from callmux.metatools import mapping
+
     members = entry.optional_object("inputMapping")
     found: dict[str, mapping.Expression] = {}
     for argument, raw in (members or {}).items():
@@ -144,6 +141,8 @@ def _mappings(entry: Fields, index: int, repairs: Repairs) -> dict[str, mapping.
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     """Runs the steps up to the first that fails."""
+    from callmux.metatools.children import answered, milliseconds, run_one, without_progress
+
     started = engine.clock.monotonic()
     steps: Sequence[Step] = plan.options
     context = without_progress(context) if len(steps) > 1 else context
@@ -186,6 +185,9 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
 
 
 async def _evaluate(step: Step, results: Sequence[Result], engine: Engine) -> Mapped:
+    from callmux.metatools import mapping
+    from callmux.metatools.children import in_turns
+
     mapped = Mapped({}, [])
     for argument, expression in step.mappings.items():
         value = await in_turns(mapping.evaluating(expression, results), engine.large)

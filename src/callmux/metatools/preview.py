@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence, Set
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
@@ -17,13 +17,15 @@ from callmux import names
 from callmux.context import CallContext
 from callmux.errors import CallmuxError
 from callmux.metatools import advice, get_result
-from callmux.metatools.engine import Engine
 from callmux.metatools.modes import CALL, PIPELINE, Mode
 from callmux.metatools.pipeline import Step
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Tool
 from callmux.rings.call import Call
 from callmux.rings.schemas import Node, compile_schema
+
+if TYPE_CHECKING:
+    from callmux.metatools.engine import Engine
 
 SELF = "callmux"
 SCHEMA = frozenset({"inputSchema", "hint"})

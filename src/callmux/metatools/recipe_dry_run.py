@@ -6,15 +6,17 @@ it as `callmux.metatools.dry_run` would.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from callmux.context import CallContext
 from callmux.fields import Fields
-from callmux.metatools import recipes
 from callmux.metatools.definitions import OBJECT, OUTPUT_FORMAT, READ_ONLY, TEXT, closed, definition
-from callmux.metatools.engine import Engine
-from callmux.metatools.preview import preview
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import success
+
+if TYPE_CHECKING:
+    from callmux.metatools.engine import Engine
 
 NAME = "callmux_recipe_dry_run"
 
@@ -32,16 +34,23 @@ def parse(fields: Fields) -> Plan:
     Raises:
         InvalidArguments: It is malformed.
     """
+    from callmux.metatools import recipes
+
     return recipes.parse(NAME, fields)
 
 
 def expand(plan: Plan, engine: Engine) -> Plan:
     """The request with the calls of its recipe; see `callmux.metatools.recipes`."""
+    from callmux.metatools import recipes
+
     return recipes.expand(plan, engine)
 
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     """Previews the calls of the recipe."""
+    from callmux.metatools import recipes
+    from callmux.metatools.preview import preview
+
     filled = recipes.filled(plan, engine, context)
     shown = await preview(filled.mode, filled.plan, engine, context)
     return success({"recipe": filled.recipe} | shown)

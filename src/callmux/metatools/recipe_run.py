@@ -6,15 +6,18 @@ sees the plan.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from callmux.context import CallContext
 from callmux.fields import Fields
-from callmux.metatools import recipes
 from callmux.metatools.definitions import OBJECT, TEXT, TEXT_FORMAT, closed, definition
-from callmux.metatools.engine import Engine
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
+
+if TYPE_CHECKING:
+    from callmux.metatools.engine import Engine
 
 NAME = "callmux_recipe_run"
 
@@ -31,16 +34,22 @@ def parse(fields: Fields) -> Plan:
     Raises:
         InvalidArguments: It is malformed.
     """
+    from callmux.metatools import recipes
+
     return recipes.parse(NAME, fields)
 
 
 def expand(plan: Plan, engine: Engine) -> Plan:
     """The request with the calls of its recipe; see `callmux.metatools.recipes`."""
+    from callmux.metatools import recipes
+
     return recipes.expand(plan, engine)
 
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     """Makes the calls of the recipe; the answer is that of the meta-tool it configures."""
+    from callmux.metatools import recipes
+
     filled = recipes.filled(plan, engine, context)
     inner = msgspec.structs.replace(filled.plan, made=plan.made)
     return await filled.mode.run(inner, engine, context)

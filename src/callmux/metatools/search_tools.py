@@ -25,7 +25,6 @@ from callmux.metatools.definitions import (
     closed,
     definition,
 )
-from callmux.metatools.engine import Engine
 from callmux.metatools.entries import output_format
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
@@ -33,6 +32,7 @@ from callmux.rings.envelope import success
 from callmux.upstream.catalogue import Catalogue, CatalogueEntry
 
 if TYPE_CHECKING:
+    from callmux.metatools.engine import Engine
     from callmux.metatools.scoring import Document, Index
 
 NAME = "callmux_search_tools"

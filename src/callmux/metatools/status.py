@@ -6,7 +6,7 @@ catalogue.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,13 +21,15 @@ from callmux.metatools.definitions import (
     closed,
     definition,
 )
-from callmux.metatools.engine import Engine
 from callmux.metatools.entries import output_format
 from callmux.metatools.search_tools import cut_length, shortened
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import success
 from callmux.upstream.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from callmux.metatools.engine import Engine
 
 NAME = "callmux_status"
 

@@ -55,7 +55,7 @@ def _view(
     """What a session is shown of a kind, as something that is equal for all who are shown the same."""
     rights = entitlements.rights_of(session)
     if kind == "tools":
-        return runtime.router.view(session.kind, session.facts.client_name, rights)
+        return runtime.lists.view(session.kind, session.facts.client_name, rights)
     return kind, rights
 
 
@@ -63,7 +63,7 @@ def _current(runtime: Runtime, view: View | tuple[str, Rights | None]) -> bytes:
     """The list as it would be now; `REFUSED` where its reader may see nothing of it."""
     try:
         if isinstance(view, View):
-            return runtime.router.current_listing(view)
+            return runtime.lists.current_listing(view)
         return runtime.offers.current(*view)
     except AuthorizationDenied:
         return REFUSED

@@ -60,7 +60,7 @@ class Entitlements:
 
     def rights_of(self, session: Session) -> Rights | None:
         """What the client of a session may use; None where all may use everything."""
-        return self._current().router.rights_of(session.facts.principal, session.facts.profile)
+        return self._current().lists.rights_of(session.facts.principal, session.facts.profile)
 
     def may_call(self, session: Session, server: str, tool: str) -> bool:
         """Whether it may call a tool, by its server's key and its own name."""

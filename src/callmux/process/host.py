@@ -36,8 +36,6 @@ from callmux.process.servers import startup_failed, supply
 from callmux.process.stores import Shared, Stores
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
 from callmux.protocol.methods import REQUESTS
-from callmux.router.offers import Offers
-from callmux.session.activity import Activity
 from callmux.session.dispatch import Dispatch, is_wanted
 from callmux.session.observing import RequestObserver
 from callmux.session.session import Session
@@ -51,6 +49,7 @@ from callmux.upstream.visits import VISIT_OVER
 
 if TYPE_CHECKING:
     from callmux.guard.principal import Principal
+    from callmux.router.offers import Offers
     from callmux.upstream.links.head_start import HeadStarts
 
 log = logging.getLogger(__name__)
@@ -347,6 +346,8 @@ class Host:
         listener, reloads = self.diagnostics(), self.reloads.facts()
         if not listener:
             return reloads
+        from callmux.session.activity import Activity
+
         active = Activity(self.runtime.find, self._clock).shown(self.sessions)
         running = {"activeToolCallCount": len(active), "activeToolCalls": active}
         facts = {**reloads, **running, **listener, "scopedStdioClients": self._pool.scoped_limits.facts()}

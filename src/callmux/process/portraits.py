@@ -109,9 +109,9 @@ class Portraits:
         """The servers that an index of tools shows to a client; None where there is no index."""
         if not self._current().config.index_tokens:
             return None
-        router = self._current().router
+        lists = self._current().lists
         rights = self._entitlements.rights_of(session)
-        return router.servers_told(router.view(session.kind, session.facts.client_name, rights))
+        return lists.servers_told(lists.view(session.kind, session.facts.client_name, rights))
 
     def _known(self, session: Session) -> dict[str, Offer]:
         """What the servers offer that have said so, of those that a client may know of."""

@@ -11,39 +11,25 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
-from msgspec import Raw, structs
+from msgspec import structs
 
 from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.config.servers import HttpServer, divided
 from callmux.context import CallContext, ClientPort
-from callmux.fields import Fields
-from callmux.metatools import cache_clear, status
-from callmux.metatools.engine import Engine
 from callmux.metatools.meta_tool import definitions
 from callmux.observe.bus import Bus
 from callmux.observe.gauges import Gauges
-from callmux.process.servers import has_directory
 from callmux.process.status import instance_id, snapshot
 from callmux.process.stores import Stores
 from callmux.protocol.methods import HARMLESS
-from callmux.rings.limiting import Slots
-from callmux.rings.order import Order, Parts
-from callmux.rings.preparing import Preparing
-from callmux.rings.references.resolving import References
-from callmux.rings.route import Route
-from callmux.rings.scopes import Scopes
 from callmux.router.compress import Compression
-from callmux.router.door import Door
 from callmux.router.indexes import Indexes
-from callmux.router.names import Names
-from callmux.router.offers import Offers
-from callmux.router.router import Router
-from callmux.router.routing import Routing
-from callmux.session.consumption import read_again, usage_of
+from callmux.router.readiness import Readiness
+from callmux.router.tool_lists import ToolLists
 from callmux.session.facts import Nobody
 from callmux.upstream.opening.reconnect import timing_of
 from callmux.upstream.pool import Pool, sharing_of
@@ -52,9 +38,15 @@ from callmux.upstream.server import Server
 if TYPE_CHECKING:
     from callmux.guard.principal import Principal
     from callmux.observe.keeping import Keeping
-    from callmux.process.approval import Approval, AskingStages
+    from callmux.process.approval import Approval
     from callmux.process.oversight import Oversight
+    from callmux.process.workings import Workings
     from callmux.rings.inviting import Invite, Inviting
+    from callmux.rings.route import Route
+    from callmux.router.names import Names
+    from callmux.router.offers import Offers
+    from callmux.router.router import Router
+    from callmux.router.routing import Routing
     from callmux.upstream.visits import Visits
 
 
@@ -78,10 +70,8 @@ class Runtime:
         oversight: Who may use what; None where all may use everything.
         servers: Its servers by name, disabled ones left out.
         indexes: What they list.
-        find: Gives the route of a tool's name.
-        router: What its tool requests lead to.
-        offers: What all its other requests lead to.
-        slots: How many calls run at a time.
+        ready: Says when it is known what they list.
+        lists: The tools that clients are listed.
     """
 
     def __init__(
@@ -117,87 +107,99 @@ class Runtime:
             if not server.disabled
         }
         indexes = self.indexes = Indexes(config, self.servers, self._identity, bus)
-        limits = {n: s.max_concurrency for n, s in config.servers.items() if s.max_concurrency is not None}
-        slots = self.slots = Slots(config.max_concurrency, limits)
-        scopes = Scopes(structs.replace(config, servers=entries), stores.counters.unresolved)
-        plain = self.is_transparent
-        preparing = Preparing(References(config.file_reference_roots), scopes, plain=plain)
-        routing = Routing(config, plain=plain)
-        self._names = Names(indexes.catalogue, routing, self._fit, self._unlisted())
-        oversight = self.oversight = self._oversight(routing, listener)
-        sight = None if oversight is None else oversight.sight
-        find = self.find = self._names.find
-        unknown = None if sight is None else sight.error
-        door = self._door = Door(self.servers, self._names, preparing, clock, unknown, config.list_seconds)
-        authorizing, admitting = (None, None) if oversight is None else oversight.guards(door.soon, bus)
-        ask: AskingStages | None = None
-        if config.approve and approval is not None:
-            ask = approval().stages(config, find, door.locate, door.prepare, bus)
-        self._approval = ask
-        self._order = Order(
-            Parts(
-                config=config,
-                plain=plain,
-                servers=self.servers,
-                kept=stores,
-                find=find,
-                resources=indexes.resources,
-                preparing=preparing,
-                slots=slots,
-                clock=clock,
-                bus=bus,
-                rights=None if sight is None else sight.digest,
-                authorizing=authorizing,
-                admitting=admitting,
-                approving=None if ask is None else ask.request,
-                confirming=None if ask is None else ask.call,
-                inviting=self._inviting(invite, visits),
-                again=read_again,
-            )
-        )
-        engine = self._engine = Engine(
-            call=self._door.call_safely,
-            begin=self._door.begin,
-            prepare=self._door.prepare,
-            is_cached=self._order.would_hit,
-            catalogue=indexes.catalogue,
-            status=self.status,
-            description_limit=config.description_max_length,
-            clock=clock,
-            cache=stores.cache,
-            results=stores.results,
-            recipes=config.recipes,
-            narrowed=lambda kind: indexes.narrowed(indexes.kinds(kind)),
-            sight=sight,
-            output_format=config.output_format,
-            index_tokens=config.index_tokens,
-            usage=partial(usage_of, indexes.catalogue),
+        self.ready = Readiness(self.servers, clock, config.list_seconds)
+        self.oversight = self._oversight(listener)
+        self._make_workings = partial(
+            self._wired, structs.replace(config, servers=entries), bus, approval, invite, visits
         )
         self._compression = Compression(
             config.schema_compression, {n: s.schema_compression for n, s in config.servers.items()}
         )
-        self.router = Router(
-            self._door,
+        self.lists = ToolLists(
+            self.ready,
             indexes.catalogue,
-            self._names,
-            engine,
-            self._order.request,
             definitions() if config.expose_meta_tools else [],
             proxied=not config.meta_only,
+            compression=self._compression,
             renamed=lambda: indexes.resources().renamed,
-            opened=lambda: indexes.opened,
             plain=self.is_transparent,
             eager=config.always_load_meta_tools,
-            persona=config.persona,
             kinds=indexes.kinds,
             narrowed=indexes.narrowed,
             given=indexes.given,
-            compression=self._compression,
-            most_calls=config.max_calls_per_request,
-            placeless={name for name, server in config.servers.items() if not has_directory(server)},
-            sight=sight,
+            sight=None if self.oversight is None else self.oversight.sight,
+            persona=config.persona,
+            index_tokens=config.index_tokens,
+            recipes=config.recipes,
         )
-        self.offers = Offers(door, indexes.prompts, indexes.resources, [*self.servers], indexes, sight)
+
+    @cached_property
+    def workings(self) -> Workings:
+        """How calls are made: read in and wired when it is needed first."""
+        return self._make_workings()
+
+    def _wired(
+        self,
+        placed: Config,
+        bus: Bus | None,
+        approval: Callable[[], Approval] | None,
+        invite: Invite | None,
+        visits: Visits | None,
+    ) -> Workings:
+        from callmux.process.workings import Workings
+
+        return Workings(
+            config=self.config,
+            placed=placed,
+            plain=self.is_transparent,
+            servers=self.servers,
+            names=self.names,
+            ready=self.ready,
+            indexes=self.indexes,
+            stores=self._stores,
+            clock=self._clock,
+            bus=bus,
+            oversight=self.oversight,
+            approval=approval,
+            inviting=self._inviting(invite, visits),
+            status=self.status,
+        )
+
+    def read_in(self) -> None:
+        """Reads in what the first call needs, so that it need not wait for that."""
+        _ = self.workings
+
+    @cached_property
+    def router(self) -> Router:
+        """What its tool requests lead to."""
+        return self.workings.router
+
+    @cached_property
+    def offers(self) -> Offers:
+        """What all its other requests lead to."""
+        return self.workings.offers
+
+    @cached_property
+    def names(self) -> Names:
+        """The routes of names."""
+        from callmux.router.names import Names
+
+        return Names(self.indexes.catalogue, self.routing, self._fit, self._unlisted())
+
+    @cached_property
+    def routing(self) -> Routing:
+        """What makes routes."""
+        from callmux.router.routing import Routing
+
+        return Routing(self.config, plain=self.is_transparent)
+
+    def find(self, tool: str, server: str | None = None) -> Route:
+        """The route of a tool's name.
+
+        Raises:
+            CallmuxError: It leads nowhere.
+        """
+        return self.names.find(tool, server)
 
     def _inviting(self, invite: Invite | None, visits: Visits | None) -> Inviting | None:
         """What shows clients the way in: only where all of them are one person's."""
@@ -209,7 +211,7 @@ class Runtime:
 
         return Inviting(remote, invite, visits)
 
-    def _oversight(self, routing: Routing, listener: bool) -> Oversight | None:
+    def _oversight(self, listener: bool) -> Oversight | None:
         """Who may use what; loaded only where the configuration says something about it."""
         config = self.config
         applies = config.authorization is not None and (listener or config.stdio_principal is not None)
@@ -217,11 +219,10 @@ class Runtime:
             return None
         from callmux.process.oversight import Oversight
 
-        find = self._names.find
-        return Oversight(config, self.indexes, routing, find, self.servers, authorized=applies)
+        return Oversight(config, self.indexes, self.routing, self.find, self.servers, authorized=applies)
 
     def _fit(self, route: Route) -> None:
-        self._order.fit(route)
+        self.workings.order.fit(route)
 
     @property
     def is_transparent(self) -> bool:
@@ -290,12 +291,12 @@ class Runtime:
         Args:
             why: The reason, for whoever wanted to call; another configuration is in force where it is None.
         """
-        if self._approval is not None:
-            self._approval.asking.retire(*([] if why is None else [why]))
+        if "workings" in self.__dict__:
+            self.workings.retire(why)
 
     async def settled(self) -> None:
         """Waits until every server is up or has failed."""
-        await self._door.settled()
+        await self.ready.settled()
 
     async def settled_within(self, seconds: float) -> None:
         """The same for those who cannot wait longer than that."""
@@ -309,7 +310,7 @@ class Runtime:
 
     async def listed_for(self, client: ClientPort) -> None:
         """Waits until it is known what every server lists to this client."""
-        await self._door.listable()
+        await self.ready.listable()
         waiting = [w for server in self.servers.values() if (w := server.unlisted_for(client)) is not None]
         if waiting:
             with contextlib.suppress(TimeoutError):
@@ -317,14 +318,15 @@ class Runtime:
 
     def forget_lists(self) -> None:
         """Drops the indexes, because a server lists something else: the next who needs one builds it."""
-        self._names.forget()
+        self.forget_routes()
         self.indexes.forget()
         if self.oversight is not None:
             self.oversight.sight.forget()
 
     def forget_routes(self) -> None:
         """Other stages than before have something to do: each route gets its stages anew."""
-        self._names.forget()
+        if "names" in self.__dict__:
+            self.names.forget()
 
     def drain_seconds(self) -> float:
         """How long calls of this runtime may go on once it is replaced."""
@@ -345,7 +347,7 @@ class Runtime:
             in_flight,
             sessions,
             {name: s.connection is not None or s.asleep for name, s in self.servers.items()},
-            self.slots.facts,
+            self.workings.slots.facts,
             self._stores.cache.facts(self._clock.monotonic()) | self._stores.counters.facts(),
             self._stores.results.facts(),
             keeping,
@@ -356,7 +358,7 @@ class Runtime:
         does not go to the server."""
         if not self.config.approve or method in HARMLESS:
             return False
-        return self._names.of_method(server, method, safe=False).asks
+        return self.names.of_method(server, method, safe=False).asks
 
     def status(self) -> dict[str, Any]:
         """The status payload, before a meta-tool adds the tools."""
@@ -377,16 +379,13 @@ class Runtime:
         everything = principal is None and (self.oversight is None or not self.oversight.authorized)
         nobody = cast(ClientPort, Nobody(principal))
         about = None if everything else CallContext(client=nobody, principal=principal)
-        return status.payload(_QUESTION, self._engine, about)
+        return self.workings.status(about)
 
     def operator_status(self) -> dict[str, Any]:
         """The same for those who run it: all of it, whatever the rules."""
-        return status.payload(_QUESTION, self._engine)
+        return self.workings.status(None)
 
     async def clear_cache(self, tool: str | None, server: str | None) -> dict[str, Any]:
         """Forgets cached results, whoever has read them; gives what the cache says of itself then."""
-        await cache_clear.forget(cache_clear.Chosen(tool, server), self._engine)
+        await self.workings.clear_cache(tool, server)
         return self._stores.cache.facts(self._clock.monotonic()) | self._stores.counters.facts()
-
-
-_QUESTION = status.parse(Fields({"sessions": Raw(b"true"), "recommendations": Raw(b"false")})).options

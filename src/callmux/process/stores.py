@@ -6,6 +6,7 @@ Owned by `callmux.process.host`, so that it survives a reload, and lent to each 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,7 +14,6 @@ from callmux.config.model import Config
 from callmux.observe.bus import Bus
 from callmux.rings.cache.keys import Numbers
 from callmux.rings.cache.writes import Writes
-from callmux.rings.shield.shelf import Shelf
 from callmux.stores.cache import Cache, CacheLimits, SharedCache
 from callmux.stores.counters import Counters
 from callmux.stores.memory import MemoryCache
@@ -22,6 +22,7 @@ from callmux.stores.parked import ParkedCalls, ParkedLimits
 from callmux.stores.results import Results, StoreLimits
 
 if TYPE_CHECKING:
+    from callmux.rings.shield.shelf import Shelf
     from callmux.session.modern.parking import Parking
     from callmux.session.modern.request import ModernRequest
     from callmux.stores.tokens import Safe, TokenStore
@@ -66,7 +67,6 @@ class Stores:
         writes: The writes that make them worthless.
         numbers: The numbers of clients in the keys of such results.
         counters: What was counted.
-        results: Results that went out shortened.
         parked: Requests that wait for their clients.
     """
 
@@ -83,10 +83,21 @@ class Stores:
         self.writes = Writes(store)
         self.numbers = Numbers()
         self.counters = Counters()
-        self.results = Shelf(store=results, bus=bus)
+        self._bus, self._results = bus, results
+        self._limits: tuple[StoreLimits, int] | None = None
         self.parked: ParkedCalls = MemoryParkedCalls(PARKED) if parked is None else parked
         self._seal = seal
         self._servers: dict[str, object] = {}
+
+    @cached_property
+    def results(self) -> Shelf:
+        """Results that went out shortened."""
+        from callmux.rings.shield.shelf import Shelf  # with the first call
+
+        shelf = Shelf(store=self._results, bus=self._bus)
+        if self._limits is not None:
+            shelf.configure(*self._limits)
+        return shelf
 
     def parking(self, now: Callable[[], float]) -> Parking[ModernRequest]:
         """Where requests wait for clients that come again.
@@ -125,9 +136,12 @@ class Stores:
             total_bytes=shield.max_stored_bytes,
         )
         # A page stands twice in an answer: as text and as structured content.
-        self.results.configure(limits, max(shield.max_result_bytes // 2, LEAST_PAGE))
+        self._limits = limits, max(shield.max_result_bytes // 2, LEAST_PAGE)
+        if "results" in self.__dict__:
+            self.results.configure(*self._limits)
 
     async def close(self) -> None:
         """Ends what works for them."""
         await self.writes.close()
-        await self.results.close()
+        if "results" in self.__dict__:
+            await self.results.close()

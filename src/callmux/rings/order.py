@@ -1,6 +1,6 @@
 """What runs around each request and around each call, outermost first: two lists, nothing else decides.
 
-Called by `callmux.process.runtime` when it wires a configuration; makes the stages it lists. `Order` gives
+Called by `callmux.process.workings` when it wires a configuration; makes the stages it lists. `Order` gives
 each route those of the stages that can have something to do for it: a stage says so in `concerns(route)`, one
 without that function always can.
 """
@@ -53,7 +53,9 @@ class Kept(Protocol):
     writes: Writes
     numbers: Numbers
     counters: Counters
-    results: Shelf
+
+    @property
+    def results(self) -> Shelf: ...
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):

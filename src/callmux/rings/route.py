@@ -7,14 +7,12 @@ stage. Nothing in it depends on who calls or how the name was spelled.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from callmux.guard.tiers import WRITE
 from callmux.protocol.shapes import Tool
-from callmux.rings.coercion import Shaper
-from callmux.rings.shield.compact import Limits
 from callmux.rings.stage import NO_STAGES, Stages
 from callmux.traits import Traits
 
@@ -32,6 +30,10 @@ class CachingVerdict(msgspec.Struct, frozen=True):
     shared: bool
     cached: bool
 
+
+if TYPE_CHECKING:
+    from callmux.rings.coercion import Shaper
+    from callmux.rings.shield.compact import Limits
 
 WRITES = CachingVerdict(False, False, False)
 ONLY_READS = CachingVerdict(True, False, False)

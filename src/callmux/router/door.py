@@ -6,10 +6,9 @@ Called by the router for direct calls and, through `Engine.call`, by the meta-to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from math import inf
 from typing import Any
 
 from msgspec import Raw
@@ -19,7 +18,6 @@ from callmux.context import CallContext
 from callmux.errors import CallmuxError, ToolNotFound, ToolResolutionFailed
 from callmux.metatools.engine import Begun
 from callmux.metatools.table import traits
-from callmux.names import possible_prefixes
 from callmux.plan import Asked, ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
@@ -29,12 +27,10 @@ from callmux.rings.ring import nobody, run, start
 from callmux.rings.route import Route
 from callmux.rings.stage import Cancelled, Outcome, Stages
 from callmux.router.names import Names
+from callmux.router.readiness import Readiness
 from callmux.tasks import at_once
 from callmux.upstream.in_use import using
 from callmux.upstream.server import Server
-
-RENEW_SECONDS = 5.0
-"""How long the lists of servers may take that are read again before somebody is shown them."""
 
 
 class Door:
@@ -45,11 +41,8 @@ class Door:
         names: Gives the routes of names.
         preparing: The stage that makes arguments ready, for previews.
         clock: Time; its monotonic reading is that of the event loop.
+        ready: Says when names can be looked up.
         unknown: Gives the error about a name that leads nowhere, as its caller may hear it.
-        list_seconds: How long the first listing waits for servers of which nothing is known.
-
-    Attributes:
-        all_settled: Every server is up or has failed once: names are looked up without waiting.
     """
 
     def __init__(
@@ -58,17 +51,15 @@ class Door:
         names: Names,
         preparing: Preparing,
         clock: Clock,
+        ready: Readiness,
         unknown: Callable[[ToolCall, CallContext, CallmuxError], CallmuxError] | None = None,
-        list_seconds: float = inf,
     ) -> None:
         self._unknown = unknown
         self._servers = servers
         self._names = names
         self._preparing = preparing
         self._clock = clock
-        self.all_settled = False
-        self._list_seconds = list_seconds
-        self._lists_at: float | None = None
+        self._ready = ready
 
     def made(
         self,
@@ -107,7 +98,7 @@ class Door:
         Raises:
             CallmuxError: The name leads nowhere, or the call failed.
         """
-        if self.all_settled:
+        if self._ready.all_settled:
             return alone(await run(self._planned(asked, context)))
         with self.held():
             return alone(await run(await self._plan(asked, context)))
@@ -132,13 +123,13 @@ class Door:
         Raises:
             CallmuxError: The name leads nowhere.
         """
-        if not self.all_settled:
-            await self._wait_for(asked.spelling, asked.server)
+        if not self._ready.all_settled:
+            await self._ready.wait_for(asked.spelling, asked.server)
         return self._names.find(asked.spelling, asked.server)
 
     async def _plan(self, asked: ToolCall, context: CallContext) -> Call:
-        if not self.all_settled:
-            await self._wait_for(asked.spelling, asked.server)
+        if not self._ready.all_settled:
+            await self._ready.wait_for(asked.spelling, asked.server)
         return self._planned(asked, context)
 
     def _planned(self, asked: ToolCall, context: CallContext) -> Call:
@@ -171,7 +162,7 @@ class Door:
     async def call_safely(self, asked: ToolCall, context: CallContext) -> Result:
         """Makes a model's call, inside a meta-tool; a failure comes back as an error result."""
         try:
-            if self.all_settled:
+            if self._ready.all_settled:
                 planned = self._planned(asked, context)
                 _check_visible(planned)
                 return await run(planned)
@@ -188,7 +179,7 @@ class Door:
         Args:
             done: Takes its outcome, perhaps at once; see `callmux.rings.ring.Job`.
         """
-        if not self.all_settled:
+        if not self._ready.all_settled:
             task = at_once(self.call_safely(asked, context))
             task.add_done_callback(partial(_waited_for, done))
             return task
@@ -243,74 +234,19 @@ class Door:
 
     def soon(self, calls: Sequence[ToolCall]) -> Coroutine[None, None, None] | None:
         """What to wait for until the names of these calls can be looked up; None where they can."""
-        return None if self.all_settled else self._wait_for_all(calls)
-
-    async def _wait_for_all(self, calls: Sequence[ToolCall]) -> None:
-        asked = dict.fromkeys((call.spelling, call.server) for call in calls)
-        await asyncio.gather(*(self._wait_for(tool, server) for tool, server in asked))
+        return None if self._ready.all_settled else self._ready.wait_for_all(calls)
 
     def declaring(self, *path: str) -> list[str]:
         """The servers that declare this part of their capabilities."""
         return [name for name, server in self._servers.items() if server.offer.declares(*path)]
 
     async def settled(self) -> None:
-        """Waits until every server is up or has failed once. Each wait is bounded by its own time-outs."""
-        if not self.all_settled:
-            # One after the other, without tasks: who came first is answered first, `initialize` before lists.
-            for server in self._servers.values():
-                await server.settled()
-            self.all_settled = True
+        """Waits until every server is up or has failed once."""
+        await self._ready.settled()
 
     async def listable(self) -> None:
-        """Waits until it is known of every server what it lists, or those of which nothing is known have had
-        enough time. Of one that is still starting, an earlier process may have kept it; lists that hold no
-        longer are read again."""
-        if not self.all_settled:
-            await self._first_lists()
-        servers = self._servers.values()
-        again = [one for s in servers if (one := s.inventory.renewed(s.connection)) is not None]
-        if again:
-            # What they listed before is better than nothing.
-            await asyncio.wait({at_once(_until(one)) for one in again}, timeout=RENEW_SECONDS)
-
-    async def _first_lists(self) -> None:
-        unknown = [server for server in self._servers.values() if not server.recalled]
-        if len(unknown) == len(self._servers) == 1:
-            await unknown[0].settled()
-            return
-        now = self._clock.monotonic()
-        if self._lists_at is None:
-            self._lists_at = now + self._list_seconds
-        waiting = [at_once(server.settled()) for server in unknown]
-        try:
-            # Who asks later does not wait anew.
-            await self._in_time(waiting, self._lists_at - now)
-        finally:
-            for task in waiting:
-                task.cancel()
-
-    async def _in_time(self, waiting: Sequence[asyncio.Task[None]], seconds: float) -> None:
-        """Waits until all are done, or for so long, and then until there is anything to list."""
-        pending = set(waiting)
-        if pending and seconds > 0:
-            _, pending = await asyncio.wait(pending, timeout=None if seconds == inf else seconds)
-        while pending and not any(server.suite.listed for server in self._servers.values()):
-            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-
-    async def _wait_for(self, tool: str, hint: str | None) -> None:
-        """Waits for the server of a call where the name tells which one it is; else for all servers."""
-        keys = [hint] if hint is not None else possible_prefixes(tool)
-        key = next((k for k in keys if k in self._servers), None)
-        if key is not None:
-            await self._servers[key].settled(for_call=True)
-            # Nobody may have waited for all of them; from now on no call needs to.
-            self.all_settled = all(server.main_line.is_settled for server in self._servers.values())
-        else:
-            await self.settled()
-
-
-async def _until(reading: Awaitable[object]) -> None:
-    await reading
+        """Waits until it is known what servers list, or has waited long enough."""
+        await self._ready.listable()
 
 
 def _waited_for(done: Callable[[Any, Outcome], None], task: asyncio.Task[Result]) -> None:

@@ -1,6 +1,6 @@
 """Where the index of tools stands: in the descriptions of a few meta-tools and of their parameters. Pure.
 
-Called by `callmux.router.router`; takes the index from `callmux.router.tool_index`. Clients cut
+Called by `callmux.router.tool_lists`; takes the index from `callmux.router.tool_index`. Clients cut
 descriptions at a number of characters of their own, so each page keeps within the smallest that is known,
 and an item is never divided. All of them stand in what a client lists, so that the index does not depend on
 whether a client shows `instructions`, which name the servers only (`callmux.router.greeting`).

@@ -1,8 +1,8 @@
 """What a client is shown: that which it may use, by the function that decides calls.
 
-Made by `callmux.process.oversight` where rules or profiles apply. Asked by `callmux.router.router` (tools),
-`.offers` (prompts, resources) and, as `Engine.sight`, by the meta-tools (search, recipes, kept results).
-Names stay those of the whole catalogue, whatever is left of it.
+Made by `callmux.process.oversight` where rules or profiles apply. Asked by `callmux.router.tool_lists`
+(tools), `.offers` (prompts, resources) and, as `Engine.sight`, by the meta-tools (search, recipes, kept
+results). Names stay those of the whole catalogue, whatever is left of it.
 """
 
 from __future__ import annotations

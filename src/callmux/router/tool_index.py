@@ -1,7 +1,7 @@
 """An index of the tools of all servers that takes no more than so many tokens, whatever there is. Pure.
 
 Called by `callmux.router.index_pages`, which lays it out, and for the servers' names by
-`callmux.router.router`. Tokens are estimated by `callmux.router.text_size`.
+`callmux.router.tool_lists`. Tokens are estimated by `callmux.router.text_size`.
 
 The same tools give the same bytes: servers stand by name and tools by name, whatever the order in which
 they came up and were listed; only a server that came up after a list was given stands at the end. Each

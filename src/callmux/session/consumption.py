@@ -1,7 +1,7 @@
 """What conversations have cost their models, in tokens: as seen, one by one, and several calls a turn.
 
 Made by `callmux.session.dispatch`, read for status and metrics of a listener; called by
-`callmux.process.runtime` for `callmux_status` and for the shield. All of it is estimated: bytes of results
+`callmux.process.workings` for `callmux_status` and for the shield. All of it is estimated: bytes of results
 are divided, and the texts of definitions weighed (`callmux.tokens`). Nothing is known of what a client does
 with its context, such as summaries, or of definitions that it does not show its model.
 """

@@ -25,7 +25,6 @@ from callmux.protocol.shapes import Result
 from callmux.rings.converting import as_result, as_rpc_error
 from callmux.rings.ring import Job, start
 from callmux.rings.stage import Outcome
-from callmux.router.offers import Offers
 from callmux.session.client_cwd import circumstances, local, roots_changed
 from callmux.session.consumption import Consumption
 from callmux.session.facts import Said, canonical
@@ -37,6 +36,8 @@ from callmux.session.tasks import RemoteTasks
 if TYPE_CHECKING:
     from callmux.protocol.modern import Asked
     from callmux.router.indexes import Indexes
+    from callmux.router.offers import Offers
+    from callmux.router.tool_lists import ToolLists
     from callmux.session.modern.parking import Parking
     from callmux.session.modern.request import ModernRequest
     from callmux.session.modern.serving import Permits, Process, Serving, Wired
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
 
         @property
         def indexes(self) -> Indexes: ...
+
+        @property
+        def lists(self) -> ToolLists: ...
 
     class Current(Process, Protocol):
         """The process as a dispatcher needs it: implemented by `callmux.process.host.Host`."""
@@ -280,9 +284,9 @@ class Dispatch:
     async def _list_tools(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
         _check_cursor(params)
         await self._current.listed_for(session)
-        router, rights = self._current.runtime.router, self._current.entitlements.rights_of(session)
-        view = router.view(context.client.kind, session.facts.client_name, rights)
-        return await self._shown(session, "tools", router.list_tools(view))
+        lists, rights = self._current.runtime.lists, self._current.entitlements.rights_of(session)
+        view = lists.view(context.client.kind, session.facts.client_name, rights)
+        return await self._shown(session, "tools", lists.list_tools(view))
 
     async def _list(self, session: Session, params: Raw | None, kind: str) -> bytes:
         _check_cursor(params)

@@ -8,17 +8,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw
 
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import members
-from callmux.router.extensions import ELSEWHERE
-from callmux.router.offers import Offers
 from callmux.session.client_cwd import on_behalf_of
 from callmux.session.session import Session
 from callmux.upstream.resources import Place
+
+if TYPE_CHECKING:
+    from callmux.router.offers import Offers
 
 MOST_UPDATES = 100
 """Updates that are kept while a subscription is being made."""
@@ -84,6 +86,8 @@ class Subscriptions:
         Raises:
             RpcError: No server knows the URI, or it refuses.
         """
+        from callmux.router.extensions import ELSEWHERE
+
         places = await offers.resource_places(uri, on_behalf_of(session))
         for place in places:
             async with self._turn(place) as turn:

@@ -13,7 +13,8 @@ import pytest
 from callmux.config.check import check_document
 from callmux.metatools.meta_tool import META_TOOLS
 from callmux.rings.shield.compact import Limits
-from callmux.rings.shield.query import Document, Query
+from callmux.rings.shield.page_query import Query
+from callmux.rings.shield.query import Document
 from callmux.rings.shield.reply import shorten
 from callmux.rings.shield.shortening import Shortening
 from callmux.rings.stage import SMALL

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callmux.rings.shield.compact import Limits
-from callmux.rings.shield.query import Document, Query, after, follow, going_on
+from callmux.rings.shield.page_query import Query
+from callmux.rings.shield.query import Document, after, follow, going_on
 from callmux.rings.shield.reply import shorten
 from callmux.rings.shield.shortening import META_KEY, Shortening, ShortReply
 

@@ -11,7 +11,7 @@ import pytest
 
 from callmux.rings.shield import helper as helper_module
 from callmux.rings.shield.helper import PIECE, Helper, HelperLost
-from callmux.rings.shield.query import Query
+from callmux.rings.shield.page_query import Query
 from callmux.rings.shield.worker import WorkerJob, mark
 from tests.rings.shield.test_worker import LARGE, order
 from tests.support import real_loop

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from callmux.rings.shield.query import Document, PathMissing, Query, after, follow, going_on
+from callmux.rings.shield.page_query import Query
+from callmux.rings.shield.query import Document, PathMissing, after, follow, going_on
 from callmux.stores.results import Remainder
 
 ROWS = [{"id": n, "name": f"Row {n}", "text": "x" * 20} for n in range(120)]

@@ -18,7 +18,7 @@ from callmux.protocol.shapes import Result
 from callmux.rings.shield import shelf as module
 from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.helper import Helper, HelperLost
-from callmux.rings.shield.query import Query
+from callmux.rings.shield.page_query import Query
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.shortening import Shortening
 from callmux.rings.shield.worker import WorkerAnswer, WorkerJob

@@ -12,7 +12,7 @@ import pytest
 
 from callmux.rings.shield import worker
 from callmux.rings.shield.compact import Limits
-from callmux.rings.shield.query import Query
+from callmux.rings.shield.page_query import Query
 from callmux.rings.shield.shortening import Shortening
 from callmux.rings.shield.worker import WorkerAnswer, WorkerJob, mark, serve
 

@@ -15,6 +15,7 @@ from msgspec import Raw
 from callmux.rings.shield import paths
 from callmux.rings.shield.beginning import Cut, begin, whole_lines
 from callmux.rings.shield.compact import TRUNCATED, Limits, cut, fitting, without_base64
+from callmux.rings.shield.page_query import Query
 from callmux.rings.shield.reading import read
 from callmux.rings.shield.shape import CHARS_PER_ITEM, DEFAULT_LIMIT, type_of
 from callmux.stores.results import Remainder
@@ -34,24 +35,6 @@ _encode = msgspec.json.Encoder().encode
 
 class PathMissing(Exception):
     """The path leads to nothing."""
-
-
-class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for.
-
-    Attributes:
-        path: Where in the data; empty for all of it.
-        offset: Items, or characters, to leave out; None where nothing is said of them.
-        limit: Items; a text has 200 characters for each. None for the usual number.
-        fields: Keys to keep of each item; empty for all.
-        search: Only items, lines or members that contain this, whatever its case.
-    """
-
-    path: str = ""
-    offset: int | None = None
-    limit: int | None = None
-    fields: tuple[str, ...] = ()
-    search: str = ""
 
 
 def going_on(query: Query, remainders: Sequence[Remainder]) -> Query:

@@ -21,7 +21,8 @@ from callmux.observe.bus import Bus
 from callmux.observe.facts import ResultShortened
 from callmux.protocol.shapes import Result
 from callmux.rings.shield.helper import Helper, HelperLost
-from callmux.rings.shield.query import Document, PathMissing, Query, after, going_on
+from callmux.rings.shield.page_query import Query
+from callmux.rings.shield.query import Document, PathMissing, after, going_on
 from callmux.rings.shield.reply import shorten
 from callmux.rings.shield.shortening import Shortening, ShortReply
 from callmux.rings.shield.worker import WorkerAnswer, WorkerJob, mark

@@ -16,7 +16,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from callmux.rings.shield.query import Document, PathMissing, Query
+from callmux.rings.shield.page_query import Query
+from callmux.rings.shield.query import Document, PathMissing
 from callmux.rings.shield.reply import shorten
 from callmux.rings.shield.shortening import Shortening
 from callmux.stores.results import Remainder
