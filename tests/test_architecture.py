@@ -196,6 +196,11 @@ def tree(path: Path) -> ast.Module:
     return source().trees[module_of(str(path.relative_to(SOURCE)))]
 
 
+def nodes(path: Path) -> list[ast.AST]:
+    """Everything in a module's tree."""
+    return source().nodes[module_of(str(path.relative_to(SOURCE)))]
+
+
 def within(module: str, places: set[str] | dict[str, str]) -> str | None:
     """The longest of `places` that is `module` or a package around it."""
     parts = module.split(".")
@@ -213,7 +218,7 @@ def layer(module: str) -> tuple[int, str]:
 def imports(path: Path) -> Iterator[tuple[int, str]]:
     """Line and full name of everything imported, in functions and under TYPE_CHECKING too."""
     known = modules()
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -272,7 +277,7 @@ def test_pure_modules_touch_nothing() -> None:
                 continue
             if name.startswith("callmux.") or IO_MODULES.match(name):
                 wrong.append(f"{module}:{line} imports {name}")
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
                 if node.attr != "path":
                     wrong.append(f"{module}:{node.lineno} uses os.{node.attr}")
@@ -315,7 +320,7 @@ def test_every_module_has_a_test_file_of_its_name() -> None:
 def _calls(name: str) -> Iterator[str]:
     """Where something called `name`, or `x.name`, is called."""
     for module, path in modules().items():
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Call):
                 function = node.func
                 called = getattr(function, "attr", None) or getattr(function, "id", None)
@@ -338,7 +343,7 @@ def test_only_named_places_catch_everything() -> None:
     """`except Exception` belongs to the outermost stage and to the roots of tasks."""
     found: dict[str, int] = {}
     for module, path in modules().items():
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if isinstance(node, ast.ExceptHandler):
                 kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
                 if any(

@@ -91,13 +91,13 @@ def apply(recipe: Recipe, copy: Path, *, only: str = "") -> None:
 
 
 def scratch(folder: Path) -> Path:
-    """A copy of the tree whose `.venv/bin` leads to this interpreter and to the copy's callmux."""
+    """A copy of the tree whose `.venv/bin` leads to this interpreter and to the copy's callmux. The byte code
+    is copied, too: of what a recipe leaves as it is, nothing is compiled again."""
     copy = folder / "callmux"
     copy.mkdir()
     for name in PARTS:
         if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-            shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+            shutil.copytree(ROOT / name, copy / name)
         else:
             shutil.copy(ROOT / name, copy / name)
     programs = copy / ".venv" / "bin"
@@ -173,8 +173,10 @@ def test_a_recipe_passes_the_tests_that_it_names_and_fails_without_its_code(
 
 def test_all_of_them_keep_to_the_rules_of_the_tree(together: Path) -> None:
     run(together, ".venv/bin/python -m pytest tests/test_architecture.py tests/test_map.py")
-    run(together, ".venv/bin/ruff check -q --no-cache src tests")
-    run(together, ".venv/bin/ruff format -q --no-cache --check src tests")
+    touched = {name for recipe in RECIPES for name in (*recipe.files, *(name for name, _ in recipe.changes))}
+    files = " ".join(sorted(name for name in touched if name.endswith(".py")))
+    run(together, f".venv/bin/ruff check -q --no-cache {files}")
+    run(together, f".venv/bin/ruff format -q --no-cache --check {files}")
 
 
 def test_what_does_not_stand_there_is_said(tmp_path: Path) -> None:
