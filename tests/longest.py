@@ -24,6 +24,8 @@ LONGEST = (
     "live/test_stdio_session.py",
     "live/test_real_clients.py",
     "chaos/test_chaos.py",
+    "cluster/test_cluster.py",
+    "nodes/test_placing.py",
     "live/test_mixed_versions.py",
     "test_context_figures.py",
     "test_coverage.py",

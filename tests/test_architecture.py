@@ -47,7 +47,7 @@ LAYERS = [
     {"process.runtime"},
     {"process.workings"},
     {"process.oversight"},
-    {"process", "admin", "bridge"},
+    {"process", "admin", "bridge", "nodes"},
     {"transport"},
     {"session"},
     {"router"},

@@ -31,6 +31,7 @@ CODES = {
     "ResultNotFound": "result_not_found",
     "ResultPathNotFound": "result_path_not_found",
     "ResultUnreadable": "result_unreadable",
+    "OutcomeUnknown": "outcome_unknown",
     "StoreUnavailable": "store_unavailable",
     "ConfigError": "invalid_config",
     "ConfigMissing": "config_missing",

@@ -170,6 +170,12 @@ class ResultUnreadable(CallmuxError):
     code = "result_unreadable"
 
 
+class OutcomeUnknown(CallmuxError):
+    """A request whose node was lost while it worked on it; it may have been done."""
+
+    code = "outcome_unknown"
+
+
 class StoreUnavailable(CallmuxError):
     """A store outside this process that does not answer."""
 

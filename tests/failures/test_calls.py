@@ -26,6 +26,7 @@ ELSEWHERE = {
     "sign_in_needed": "tests/live/test_sign_in.py: needs an authorization server",
     "call_given_up": "tests/dashboard/test_live.py: needs a browser at the dashboard of a listener",
     "result_unreadable": "tests/rings/shield/test_shelf.py: needs a helper process that ends over a result",
+    "outcome_unknown": "tests/nodes/test_placing.py: needs a node that is lost",
     "store_unavailable": "tests/process/test_remote_stores.py: needs a store outside of the process",
     "internal_error": "a defect: nobody knows one that is left",
 }

@@ -42,7 +42,7 @@ from callmux.serving.assembly import assemble
 from callmux.serving.invitation import address_of, invited
 from callmux.serving.posture import check_posture
 from callmux.serving.reading import ConfigReader, Load
-from callmux.serving.sharing import shared_by
+from callmux.serving.sharing import node_of, shared_by
 from callmux.session import saved_sessions
 from callmux.session.saved_sessions import SavedSession, SavedSessions, session_key
 from callmux.tasks import TaskSet
@@ -52,6 +52,7 @@ from callmux.transport.http.web_session import STATELESS
 
 if TYPE_CHECKING:
     from callmux.process.shared_state import SharedState
+    from callmux.serving.clustering import Clustered
 
 log = logging.getLogger("callmux")
 
@@ -129,6 +130,7 @@ async def listen(
     observers = Observers(host.bus, base_dir, clock, sys.stderr.write, listens=True)
     observers.configure(config)
     tasks = TaskSet("listener")
+    node: Clustered | None = None
     try:
         host.start(None)
         if before is not None or config.strict_startup:
@@ -154,11 +156,8 @@ async def listen(
         saved = await _inherited(state, options.port) if before is None else before.saved_sessions
         listener.table.bury(saved.ended, saved.floor)
         listener.saved_sessions = saved.sessions
-        server = HttpServer(
-            app,
-            listening,
-            https.context,
-        )
+        server = HttpServer(app, listening, https.context)
+        node = await node_of(shared, listener, app, host, base_dir, env)
         await server.start()
         if before is not None:
             await before.relieve()
@@ -186,6 +185,8 @@ async def listen(
         host.runtime.read_in()
         settle()
         replace = partial(_replace, listening, host, listener, inherited)
+        if node is not None:
+            replace = partial(_stay, node.cluster.membership.id)
         successor = await replaced(replace, asked, stopped, idle)
         if successor is not None:
             await tasks.cancel()
@@ -196,15 +197,21 @@ async def listen(
         else:
             log.info("stopping")
             supervisor.stopping()
-            listener.leaving = listener.refusing = True
-            host.runtime.retire("callmux is being stopped")
-            await server.stop_accepting()
-            await listener.drain(min(DRAIN_SECONDS, host.runtime.drain_seconds()))
+            seconds = min(DRAIN_SECONDS, host.runtime.drain_seconds())
+            if node is not None:
+                await node.give_way(server, listener, seconds)
+            else:
+                listener.leaving = listener.refusing = True
+                host.runtime.retire("callmux is being stopped")
+                await server.stop_accepting()
+                await listener.drain(seconds)
             await _leave(state, options.port, _saved_sessions(host, listener))
         await server.stop()
         return 0
     finally:
         await tasks.cancel()
+        if node is not None:
+            await node.close()
         await guard.close()
         host.strict_failure.cancel()
         listening.close()
@@ -276,6 +283,12 @@ async def _replace(
     seconds = 2 * host.runtime.config.longest_connect_milliseconds / 1000 + START_SECONDS
     saved = _saved_sessions(host, listener)
     return await hand_over(listening, listener.table.key, saved, own_command(), env, seconds)
+
+
+async def _stay(name: str) -> Successor | None:
+    """Another process in the place of a node would be another node."""
+    log.warning("node %s is not replaced in place: stop it, the others go on with its sessions", name)
+    return None
 
 
 def _reread(load: Load, host: str, guard: Guard, sources: Sources, overlay: Overlay | None = None) -> Config:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from callmux.config import kinds
+from callmux.config.node import NodeSection
 from callmux.config.redis_url import read_redis_url
 from callmux.config.references import reference_of
 from callmux.config.section import Problem, Section
@@ -34,6 +35,7 @@ class StateSection(Section, frozen=True, kw_only=True):
         connect_timeout_ms: How long connecting may take.
         on_unavailable: What happens while Redis is away. `closed`: clients whose limits cannot be counted are
             refused, and tokens are not renewed. `open`: each listener counts and renews by itself.
+        node: Makes this listener one of several that are one for their clients.
     """
 
     url: kinds.NonBlank
@@ -46,9 +48,12 @@ class StateSection(Section, frozen=True, kw_only=True):
     timeout_ms: kinds.Milliseconds = 500
     connect_timeout_ms: kinds.Milliseconds = 2000
     on_unavailable: kinds.OnUnavailable = "closed"
+    node: NodeSection | None = None
 
     @staticmethod
     def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:
+        if "node" in raw and "key" not in raw:
+            yield "key", "is required with node: it proves to nodes that they are of one cluster"
         url, prefix = raw.get("url"), raw.get("keyPrefix")
         if isinstance(url, str) and "${" not in url and reference_of(url) is None:
             try:

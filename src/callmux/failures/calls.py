@@ -271,6 +271,15 @@ FAILURES = (
         "callmux_get_result",
     ),
     KnownFailure(
+        "outcome_unknown",
+        "the node that worked on the call was lost, and nobody knows whether the call was made",
+        "One of several listeners that are one ended, or lost its connections, in the middle of the call. "
+        "The tool does not say that it is safe to repeat.",
+        Repeat.NO,
+        Actor.AGENT,
+        "look whether the call had its effect; make it again only where it had none",
+    ),
+    KnownFailure(
         "store_unavailable",
         "a store beside callmux does not answer",
         "Kept results or the cache are on another machine, which is down, slow or cut off. Calls go on "

@@ -32,7 +32,7 @@ from callmux.process.servers import startup_failed
 from callmux.serving.assembly import assemble
 from callmux.serving.posture import check_posture
 from callmux.serving.reading import ConfigReader
-from callmux.serving.sharing import shared_by
+from callmux.serving.sharing import node_of, shared_by
 from callmux.tasks import TaskSet
 from callmux.timestamps import iso
 from callmux.transport.http.listener import Listener as Sessions
@@ -40,6 +40,7 @@ from callmux.transport.http.serve import HttpServer, bind
 
 if TYPE_CHECKING:
     from callmux.process.shared_state import SharedState
+    from callmux.serving.clustering import Clustered
 
 log = logging.getLogger("callmux")
 F = TypeVar("F", bound=Fact)
@@ -61,6 +62,7 @@ class _Parts:
         self.host, self.guard, self.observers, self.reader = host, guard, observers, reader
         self.sessions: Sessions | None = None
         self.shared: SharedState | None = None
+        self.node: Clustered | None = None
         self.server: HttpServer | None = None
 
 
@@ -200,6 +202,7 @@ class Listener:
             self._kept_changes = lambda: trees.changes().overlay()
             if before.entries:
                 trees.changes().take_over(before)
+            parts.node = await node_of(shared, parts.sessions, app, host, self._loader.base_dir, self._env)
             parts.server = HttpServer(app, listening, None)
             await parts.server.start()
             self.port = listening.getsockname()[1]
@@ -295,13 +298,18 @@ class Listener:
 
     async def _end_parts(self, parts: _Parts, seconds: float) -> None:
         if parts.sessions is not None and parts.server is not None:
-            parts.sessions.leaving = parts.sessions.refusing = True
-            parts.host.runtime.retire("callmux is being stopped")
-            await parts.server.stop_accepting()
-            await parts.sessions.drain(seconds)
+            if parts.node is not None:
+                await parts.node.give_way(parts.server, parts.sessions, seconds)
+            else:
+                parts.sessions.leaving = parts.sessions.refusing = True
+                parts.host.runtime.retire("callmux is being stopped")
+                await parts.server.stop_accepting()
+                await parts.sessions.drain(seconds)
         await self._tasks.cancel()
         if parts.server is not None:
             await parts.server.stop()
+        if parts.node is not None:
+            await parts.node.close()
         await parts.guard.close()
         with contextlib.suppress(asyncio.CancelledError):
             parts.host.strict_failure.cancel()

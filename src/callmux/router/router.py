@@ -168,6 +168,17 @@ class Router:
         except CallmuxError:
             return False
 
+    def is_safe(self, params: Raw | None) -> bool:
+        """Whether a `tools/call` with these params may be carried out twice."""
+        try:
+            asked = _read(params)
+            meta_tool = META_TOOLS.get(asked.spelling)
+            if meta_tool is None:
+                return self._names.of_direct(asked.spelling).safe
+            return self.is_harmless(meta_tool.expand(meta_tool.read(asked.arguments), self._engine))
+        except (RpcError, CallmuxError):
+            return False
+
     def tool_of(self, plan: Plan) -> tuple[str, str]:
         """The server that the one call of a plan has reached, and the tool there."""
         route = self._names.find(plan.calls[0].spelling, plan.calls[0].server)

@@ -1,7 +1,7 @@
 """What a listener shares with others, where the configuration has `state`; nothing is imported otherwise.
 
-`shared_by` is called by `callmux.cli.listen` and `callmux.library.listener`, `share_sessions` by
-`callmux.serving.assembly`.
+`shared_by` and `node_of` are called by `callmux.cli.listen` and `callmux.library.listener`, `share_sessions`
+by `callmux.serving.assembly`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.process.host import Host
+from callmux.transport.http.app import App
 from callmux.transport.http.listener import Listener
 
 if TYPE_CHECKING:
     from callmux.process.shared_state import SharedState
+    from callmux.serving.clustering import Clustered
 
 
 async def shared_by(config: Config, base_dir: Path, env: Mapping[str, str]) -> SharedState | None:
@@ -49,3 +51,30 @@ def share_sessions(shared: SharedState, listener: Listener, host: Host, key: byt
     listener.configure(host.runtime.config, listener.limits)
     host.dispatch.changed = sessions.changed
     shared.connection.when_returned(sessions.returned)
+
+
+async def node_of(
+    shared: SharedState | None,
+    listener: Listener,
+    app: App,
+    host: Host,
+    base_dir: Path,
+    env: Mapping[str, str],
+) -> Clustered | None:
+    """The listener as one of several nodes, which it is from now on; None where the configuration does not
+    ask for that.
+
+    Args:
+        base_dir: What relative paths start from.
+        env: The variables there are.
+
+    Raises:
+        CallmuxError: It cannot be used as it is, or its port is taken.
+    """
+    if shared is None or shared.config.node is None:
+        return None
+    from callmux.serving.clustering import clustered
+
+    node = await clustered(shared.config.node, shared, listener, app, host, base_dir, env)
+    await node.start()
+    return node

@@ -141,6 +141,10 @@ class SessionTable(Generic[S]):
         await self._end(seat)
         return True
 
+    def release(self, id: str) -> S | None:
+        """A session goes on elsewhere: it is not here any more, and may come back."""
+        return self._leave(id, over=False)
+
     def _leave(self, id: str, *, over: bool) -> S | None:
         seat = self._seats.pop(id, None)
         if seat is not None and over:

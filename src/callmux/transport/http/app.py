@@ -93,8 +93,19 @@ class App:
             exchange.inside = gate
         await self._route(exchange)
 
-    async def serve(self, exchange: Exchange, work: Work) -> None:
-        """Has a request answered by `work`, and tells of it. What goes wrong is answered to the request."""
+    async def serve_here(self, exchange: Exchange) -> None:
+        """Answers a request of a session, or for one, on this node."""
+        if route_of(exchange.path) == "/messages":
+            await serve_message(exchange, self._listener)
+        else:
+            await serve_mcp(exchange, self._listener)
+
+    async def serve(self, exchange: Exchange, work: Work, *, tells: bool = True) -> None:
+        """Has a request answered by `work`, and tells of it. What goes wrong is answered to the request.
+
+        Args:
+            tells: Whether this listener tells of it: another node does, where a client asked that one.
+        """
         self._exchanges += 1
         try:
             await work(exchange)
@@ -123,7 +134,7 @@ class App:
             if exchange.inside is not None:
                 exchange.inside.leave(exchange, exchange.status or GONE)
             self._exchanges -= 1
-            if self._bus.http:
+            if tells and self._bus.http:
                 self._bus.publish(self._fact(exchange, self._now() - exchange.began))
 
     def _over(self, reply: PlainReply, status: int) -> None:
@@ -143,7 +154,7 @@ class App:
                     self._now() - reply.began,
                     known.peer,
                     None if exchange is None else exchange.principal,
-                    reply.body,
+                    reply.body if self._listener.shows_bodies else None,
                 )
             )
 
@@ -183,7 +194,10 @@ class App:
         if method == "OPTIONS":
             await self._options(exchange, path)
         elif path == "/mcp":
-            await serve_mcp(exchange, self._listener)
+            if (nodes := self._listener.nodes) is None:
+                await serve_mcp(exchange, self._listener)
+            else:
+                await nodes.serve(exchange, self.serve_here)
         elif method == "GET" and (route := self._routes.get(path)) is not None:
             await route(exchange)
         elif (tree := self._tree(exchange.path)) is not None:
@@ -191,7 +205,10 @@ class App:
         elif path == "/sse" and method == "GET":
             await serve_stream(exchange, self._listener)
         elif path == "/messages" and method == "POST":
-            await serve_message(exchange, self._listener)
+            if (nodes := self._listener.nodes) is None:
+                await serve_message(exchange, self._listener)
+            else:
+                await nodes.serve(exchange, self.serve_here)
         elif method == "GET" and path.startswith(WELL_KNOWN):
             await self._describe(exchange)
         else:

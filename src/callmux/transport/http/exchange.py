@@ -110,6 +110,7 @@ class Exchange:
         scheme: `http` or `https`.
         method: The HTTP method.
         path: The path, percent-decoded.
+        query_string: What stands behind `?`, as it came.
         headers: The request's headers by lower-case name, a character a byte; several of one name as a list.
         repeated: The name of a header that is given several times and must not be.
         origin: Whose page may read the answer, where a page of another origin asks that we take.
@@ -149,7 +150,7 @@ class Exchange:
         self._leaving: list[Callable[[], None]] = scope.get(LEAVING, [])
         client = scope.get("client")
         self.peer: str | None = client[0] if client else None
-        self._query: bytes = scope.get("query_string", b"")
+        self.query_string: bytes = scope.get("query_string", b"")
         self._send = send
         self.principal: Principal | None = None
         self.grant: Grant | None = None
@@ -194,7 +195,7 @@ class Exchange:
 
     def query(self, name: str) -> str | None:
         """The first value of a query parameter."""
-        values = parse_qs(self._query.decode("latin-1")).get(name)
+        values = parse_qs(self.query_string.decode("latin-1")).get(name)
         return values[0] if values else None
 
     def text(self, name: str) -> str | None:

@@ -141,6 +141,11 @@ class BodyLimits:
         self._most = 0 if 0 in limits else max(limits)
 
     @property
+    def most(self) -> int:
+        """The largest body that any request may have; 0 for any size."""
+        return 0 if self._allow_override else self._most
+
+    @property
     def least(self) -> int:
         """The smallest limit there is; 0 for none."""
         return min(self._finite(), default=0)

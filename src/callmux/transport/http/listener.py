@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw
@@ -21,7 +22,6 @@ from callmux.guard.forwarded import forwarded_for
 from callmux.guard.gate import Gate
 from callmux.guard.handing_on import HEADER as AUTHORIZATION
 from callmux.guard.handing_on import allowed
-from callmux.guard.principal import Principal
 from callmux.protocol import versions
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError, on_one_line, parse
 from callmux.rings.scopes import forwarded_names
@@ -34,9 +34,11 @@ from callmux.session.session import Session
 from callmux.session.table import SessionTable
 from callmux.tasks import TaskSet
 from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
+from callmux.transport.http.house import Nodes, Sessions
 from callmux.transport.http.intake import BodyLimits, is_elsewhere
 from callmux.transport.http.kept import KeptStreams
 from callmux.transport.http.seats import Seats
+from callmux.transport.http.streams import PATIENCE_SECONDS
 from callmux.transport.http.web_session import STATELESS, STREAMABLE, WebSession
 
 if TYPE_CHECKING:
@@ -55,30 +57,6 @@ STOPPING = Refusal(
 STEP_SECONDS = 0.02
 TRACE = ("traceparent", "tracestate")
 KINDS = ("stdio-bridge", "cli")
-
-
-class Sessions(Protocol):
-    """Hears of sessions. Implemented by `callmux.serving.assembly` over the host."""
-
-    def begun(self, seat: WebSession) -> None:
-        """A session begins."""
-
-    def profile(self, asked: str, principal: Principal | None, directory: str | None) -> str | None:
-        """The profile of a session that begins, empty for none; None where it may not have what it asks for.
-
-        Args:
-            asked: The one that its address names; empty for none.
-            directory: Where its client works; None where it does not say.
-        """
-
-    async def ended(self, seat: WebSession) -> None:
-        """A session is over."""
-
-    def hang_up(self) -> None:
-        """No subscription of a client without a session goes on."""
-
-    def definition(self, tool: str) -> bytes | None:
-        """A tool as its server lists it, by the name of a direct call; None where there is none."""
 
 
 class _Greeting(msgspec.Struct, rename="camel"):
@@ -112,6 +90,9 @@ class Listener:
         refusing: No request begins any more; answers and notifications for those in flight are taken.
         saved_sessions: What sessions of the process before us left, by session id.
         shared: What other listeners know of these sessions, and we of theirs; None where there are none.
+        nodes: The other listeners that serve these sessions as one with this one; None where there are none.
+        until: Until when it is certain that no other node has taken our sessions, by the monotonic clock.
+        patience: How long an answer may take before its client gets an event stream that it can resume.
         elsewhere: Takes a session's id and a message that is about nothing in flight here, where another
             process may still work for that session.
     """
@@ -136,11 +117,13 @@ class Listener:
         self.refusing = False
         self.saved_sessions: dict[str, SavedSession] = {}
         self.shared: SharedSessions | None = None
+        self.nodes: Nodes | None = None
+        self.until, self.patience = math.inf, PATIENCE_SECONDS
         self.elsewhere: Callable[[str, bytes], None] | None = None
         self._tasks = TaskSet("listener")
         self._kept = KeptStreams(clock.monotonic, replay)
         self.seats = Seats(self._seated, self._profile, owner_of, clock.monotonic)
-        self.table: SessionTable[WebSession] = SessionTable(clock, key, self._end)
+        self.table: SessionTable[WebSession] = SessionTable(clock, key, self.end)
         self.configure(config, limits)
 
     def configure(self, config: Config, limits: BodyLimits) -> None:
@@ -179,6 +162,8 @@ class Listener:
             raise Refusal(400, f"initialize: {error}", -32602) from None
         version, profile = versions.agree(asked.protocol_version), self._profile(exchange)
         id = self.table.new_id(version, capabilities, owner_of(exchange), exchange.profile, profile)
+        if self.nodes is not None:
+            await self.nodes.begun(id)
         return await self._begun(id, STREAMABLE, exchange, profile)
 
     async def begin(self, id: str, kind: str, exchange: Exchange) -> WebSession:
@@ -187,7 +172,10 @@ class Listener:
         Raises:
             Refusal: There is no room, or no such profile.
         """
-        return await self._begun(id, kind, exchange, self._profile(exchange))
+        profile = self._profile(exchange)
+        if self.nodes is not None:
+            await self.nodes.begun(id)
+        return await self._begun(id, kind, exchange, profile)
 
     async def _begun(self, id: str, kind: str, exchange: Exchange, profile: str) -> WebSession:
         seat = self._made(id, kind, exchange, profile)
@@ -381,9 +369,16 @@ class Listener:
                 seat.own.finish()
         return busy
 
-    async def _end(self, seat: WebSession) -> None:
+    def release(self, ids: Iterable[str]) -> list[WebSession]:
+        """These sessions go on elsewhere and are not here any more. Gives what is to be ended of them."""
+        return [seat for id in ids if (seat := self.table.release(id)) is not None]
+
+    async def end(self, seat: WebSession) -> None:
+        """Ends what is here of a session that is not here any more."""
         seat.end()
         self.seats.ended(seat)
+        if self.nodes is not None and seat.kind != STATELESS:
+            self.nodes.ended(seat.id, self.table.is_over(seat.id))
         if self.shared is not None:
             self.shared.let_go(seat)
         await self._sessions.ended(seat)

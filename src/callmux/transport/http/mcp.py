@@ -22,7 +22,7 @@ from callmux.tasks import at_once
 from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
 from callmux.transport.http.listener import Listener
 from callmux.transport.http.stateless import STREAM_HEAD, is_stateless, serve_stateless
-from callmux.transport.http.streams import PATIENCE_SECONDS, Stream
+from callmux.transport.http.streams import Stream
 from callmux.transport.http.web_session import WebSession
 
 SESSION = "mcp-session-id"
@@ -91,13 +91,15 @@ async def _post(exchange: Exchange, listener: Listener) -> None:
     try:
         if listener.elsewhere is not None and not seat.session.knows(message):
             listener.elsewhere(seat.id, body)
-        await _answer(exchange, seat, message, said)
+        await _answer(exchange, listener, seat, message, said)
     finally:
         seat.active -= 1
         seat.seen_at = listener.now()
 
 
-async def _answer(exchange: Exchange, seat: WebSession, message: Message, said: Said) -> None:
+async def _answer(
+    exchange: Exchange, listener: Listener, seat: WebSession, message: Message, said: Said
+) -> None:
     if isinstance(message, Batch):
         if not seat.session.takes_batches:
             code, reason = seat.session.no_batches()
@@ -134,21 +136,21 @@ async def _answer(exchange: Exchange, seat: WebSession, message: Message, said: 
         exchange.when_received(partial(seat.received, stream))
         return
     if not isinstance(message, Batch) and exchange.accepts(JSON):
-        await stream.wait(PATIENCE_SECONDS)
+        await stream.wait(listener.patience)
         if await _answered_at_once(exchange, seat, stream):
             return
-    await _answer_by_stream(exchange, seat, stream)
+    await _answer_by_stream(exchange, listener, seat, stream)
 
 
 async def go_on(exchange: Exchange, listener: Listener, seat: WebSession, stream: Stream) -> None:
     """Answers by a stream what began as a plain request (`callmux.transport.http.plain`)."""
     seat.active += 1
     try:
-        left = exchange.began + PATIENCE_SECONDS - listener.now()
+        left = exchange.began + listener.patience - listener.now()
         if left > 0 and not stream.is_taken:
             await stream.wait(left)
         if not await _answered_at_once(exchange, seat, stream):
-            await _answer_by_stream(exchange, seat, stream)
+            await _answer_by_stream(exchange, listener, seat, stream)
     finally:
         seat.active -= 1
         seat.seen_at = listener.now()
@@ -163,13 +165,16 @@ async def _answered_at_once(exchange: Exchange, seat: WebSession, stream: Stream
     return True
 
 
-async def _answer_by_stream(exchange: Exchange, seat: WebSession, stream: Stream) -> None:
+async def _answer_by_stream(exchange: Exchange, listener: Listener, seat: WebSession, stream: Stream) -> None:
     if stream.is_taken:
         # The client has lost this connection already, and reads the answer on another.
         await exchange.answer(200, b": read elsewhere\n\n", EVENT_STREAM, {SESSION: seat.id})
         return
     primed = (seat.session.version or "") >= PRIMED_SINCE
-    await _stream(exchange, seat, stream, 0, primed=primed, stays=_always)
+    if listener.nodes is not None and exchange.body is not None:
+        # Before the client can know a place at which to go on.
+        await listener.nodes.streaming(seat.id, stream.key, exchange.body)
+    await _stream(exchange, listener, seat, stream, 0, primed=primed, stays=_always)
 
 
 def _always() -> bool:
@@ -207,6 +212,8 @@ async def _get(exchange: Exchange, listener: Listener) -> None:
         if found is not None and not isinstance(found, tuple):
             found = await found
         if found is None:
+            found = await _taken_up(exchange, listener, seat, last)
+        if found is None:
             # Another stream in its place would answer a question that nobody asked.
             message = "Unknown Last-Event-ID: that stream is not kept (any more). Listen without the header"
             raise Refusal(400, message, -32000)
@@ -214,10 +221,30 @@ async def _get(exchange: Exchange, listener: Listener) -> None:
     seat.active += 1
     try:
         stays = partial(listener.is_let_in, exchange)
-        await _stream(exchange, seat, stream, number, primed=False, stays=stays)
+        await _stream(exchange, listener, seat, stream, number, primed=False, stays=stays)
     finally:
         seat.active -= 1
         seat.seen_at = listener.now()
+
+
+async def _taken_up(
+    exchange: Exchange, listener: Listener, seat: WebSession, last_event_id: str
+) -> tuple[Stream, int] | None:
+    """A stream that broke with the node that served it; None where nothing is known of it."""
+    key, _, digits = last_event_id.rpartition("_")
+    if listener.nodes is None or not digits.isdecimal():
+        return None
+    kept = await listener.nodes.resumed(seat.id, key)
+    if kept is None or kept[0].id in seat.answering or len(digits) > 15:
+        return None
+    request, told = kept
+    stream = seat.open_stream(request.id)
+    stream.begin_at(int(digits))
+    if told is None:
+        seat.session.receive(request, listener.note(seat, exchange))
+    else:
+        seat.keep_answer(request.id, told)
+    return stream, int(digits)
 
 
 def _check_method(exchange: Exchange) -> None:
@@ -261,6 +288,7 @@ async def _seat(exchange: Exchange, listener: Listener, id: int | str | None) ->
 
 async def _stream(
     exchange: Exchange,
+    listener: Listener,
     seat: WebSession,
     stream: Stream,
     number: int,
@@ -289,6 +317,8 @@ async def _stream(
                 break
             if events is None:
                 if stream.is_read_by(reader):
+                    if listener.nodes is not None:
+                        listener.nodes.streamed(seat.id, stream.key)
                     exchange.when_received(partial(seat.received, stream))
                 break
             if not events:

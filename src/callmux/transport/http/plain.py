@@ -28,7 +28,7 @@ from callmux.session.facts import Said
 from callmux.transport.http.exchange import Exchange
 from callmux.transport.http.heads import Fields, PlainHead, SessionHead, can_be_learned
 from callmux.transport.http.intake import request_id
-from callmux.transport.http.streams import PATIENCE_SECONDS, Stream
+from callmux.transport.http.streams import Stream
 
 if TYPE_CHECKING:
     from callmux.transport.http.listener import Listener
@@ -183,8 +183,11 @@ class PlainCalls:
             return False
         if message.id in seat.answering:
             return False
+        now = self._now()
+        if now >= listener.until:
+            return False
         exchange: Exchange | None = None
-        id, now = request_id(None), self._now()
+        id = request_id(None)
         if head.gate is None:
             said = head.said_again(id, now)
         else:
@@ -195,7 +198,7 @@ class PlainCalls:
                 carrier.go_on(exchange, self.route, body)
                 return True
             said = listener.note(seat, exchange)
-        shown = body if listener.shows_bodies else None
+        shown = body if listener.shows_bodies or listener.nodes is not None else None
         reply = PlainReply(self, carrier, head, seat, message.id, id, exchange, shown, now)
         seat.active += 1
         self.await_answer(reply)
@@ -221,9 +224,9 @@ class PlainCalls:
         """A reply takes the answer from now on; it becomes a stream where that takes long."""
         reply.seat.answering[reply.id] = reply
         reply.carrier.owe(reply)
-        self.waiting[reply] = reply.began + PATIENCE_SECONDS
+        self.waiting[reply] = reply.began + self._listener.patience
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._look)
+            self._timer = asyncio.get_running_loop().call_later(self._listener.patience, self._look)
 
     async def _let_in(self, gate: Gate, waiting: Awaitable[None], exchange: Exchange) -> None:
         await waiting

@@ -8,17 +8,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import uvicorn
 
 from callmux.tasks import at_once
-from callmux.transport.http.app import App
 from callmux.transport.http.direct import DirectProtocol
+from callmux.transport.http.exchange import Receive, Scope, Send
 from callmux.transport.http.narrow import NarrowProtocol
 
 if TYPE_CHECKING:
     import ssl
+
+Asked: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
@@ -43,7 +46,7 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def uvicorn_config(app: App, protocol: type[NarrowProtocol] = DirectProtocol) -> uvicorn.Config:
+def uvicorn_config(app: Asked, protocol: type[NarrowProtocol] = DirectProtocol) -> uvicorn.Config:
     """How uvicorn serves the application, each connection by `protocol`."""
     config = uvicorn.Config(
         app,
@@ -69,10 +72,17 @@ class HttpServer:
         app: The application.
         listening: The socket.
         tls: What connections are opened with, where clients speak https.
+        protocol: What speaks HTTP on a connection; only the application for clients has direct requests.
     """
 
-    def __init__(self, app: App, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:
-        config = uvicorn_config(app)
+    def __init__(
+        self,
+        app: Asked,
+        listening: socket.socket,
+        tls: ssl.SSLContext | None = None,
+        protocol: type[NarrowProtocol] = DirectProtocol,
+    ) -> None:
+        config = uvicorn_config(app, protocol)
         config.ssl = tls
         # Whoever sends nonsense would fill the log.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
@@ -90,6 +100,11 @@ class HttpServer:
         """New connections go to whoever else holds the socket, or nowhere; old ones go on."""
         for server in self._server.servers:
             server.close()
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it has no connection."""
+        return not self._server.server_state.connections
 
     def let_go(self) -> bool:
         """Closes connections that carry nothing; whether any is left. Those in use end with their answer."""

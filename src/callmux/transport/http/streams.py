@@ -52,6 +52,10 @@ class Stream:
     def __repr__(self) -> str:
         return f"Stream({self.key!r}, {self._last} events{', finished' if self.finished else ''})"
 
+    def begin_at(self, number: int) -> None:
+        """Goes on where another stream has ended: its last event had this number."""
+        self._last = self._read = number
+
     def push(self, line: bytes, is_answer: bool = False) -> None:
         """Adds a message.
 

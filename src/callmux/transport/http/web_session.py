@@ -115,6 +115,10 @@ class WebSession:
             self._put(stream)
         return stream
 
+    def keep_answer(self, id: Id, line: bytes) -> None:
+        """The stream that was opened for `id` ends with this answer."""
+        self._route(line, id, True)
+
     def _put(self, stream: Stream) -> None:
         self._kept.put(self.id, stream)
         self._kept_keys[stream.key] = None

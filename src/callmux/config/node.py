@@ -1,0 +1,70 @@
+"""How other listeners reach this one: the section `node` of `state`. Pure.
+
+Read through `callmux.config.state`; used by `callmux.serving.clustering`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from callmux.config import kinds
+from callmux.config.section import Problem, Section
+
+
+class NodeSection(Section, frozen=True, kw_only=True):
+    """This listener as one of several that are one for their clients.
+
+    Attributes:
+        listen: Where other nodes are listened for, `HOST:PORT`: a port that no client can reach; 0 takes any
+            that is free.
+        address: How other nodes reach it, `http://HOST:PORT`; made of `listen` where absent.
+        name: What status and metrics call the node; the name of the machine and the port where absent.
+    """
+
+    listen: kinds.NonBlank
+    address: kinds.NonBlank | None = None
+    name: kinds.NonBlank | None = None
+
+    @staticmethod
+    def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:
+        listen, address = raw.get("listen"), raw.get("address")
+        if isinstance(listen, str) and "${" not in listen:
+            try:
+                read_place(listen)
+            except ValueError as error:
+                yield "listen", str(error)
+        if isinstance(address, str) and "${" not in address:
+            try:
+                read_address(address)
+            except ValueError as error:
+                yield "address", str(error)
+
+
+def read_place(text: str) -> tuple[str, int]:
+    """The host and the port of `HOST:PORT`.
+
+    Raises:
+        ValueError: It is not that.
+    """
+    host, _, port = text.strip().rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ValueError('must be "HOST:PORT", such as "127.0.0.1:4870"')
+    return host.strip("[]"), int(port)
+
+
+def read_address(text: str) -> str:
+    """An address without a slash at its end.
+
+    Raises:
+        ValueError: It is none.
+    """
+    parts = urlsplit(text.strip())
+    if parts.scheme == "https":
+        raise ValueError(
+            "cannot be https yet: nodes speak http, signed with state.key, over a network of their own"
+        )
+    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise ValueError('must be "http://HOST:PORT" without a path')
+    return text.strip().rstrip("/")

@@ -1,0 +1,184 @@
+"""One node of several that are one for their clients: its parts, its life, and what status shows of it.
+
+Made by `callmux.serving.clustering` where the configuration has `state.node`; the HTTP application asks it
+for each request of a session. Any node takes any request. A session is served by its owner; whoever else is
+asked passes the request on, once. Where the owner is gone, the session goes on here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from callmux.errors import StoreUnavailable
+from callmux.nodes.journal import Journal
+from callmux.nodes.membership import BEAT_SECONDS, Membership
+from callmux.nodes.owners import Owners
+from callmux.nodes.passing import Passing
+from callmux.nodes.placing import Here, Placing
+from callmux.nodes.register import Register
+from callmux.nodes.sealing import NodeKeys
+from callmux.protocol.jsonrpc import Request, on_one_line, parse
+from callmux.stores.redis_connection import RedisConnection
+from callmux.tasks import TaskSet
+from callmux.transport.http.exchange import Exchange
+from callmux.transport.http.listener import Listener
+
+log = logging.getLogger(__name__)
+
+
+class Cluster:
+    """One node among others.
+
+    Args:
+        connection: The Redis that all nodes share.
+        keys: What is calculated from the common secret.
+        name: What people call this node.
+        address: Where other nodes reach it.
+        version: Of callmux.
+        listener: Its sessions.
+        is_safe: Whether a request does no harm when it is made twice.
+
+    Attributes:
+        membership: This node among the others.
+        owners: Who serves which session.
+        passing: The connections to other nodes.
+        placing: Where requests are answered.
+    """
+
+    def __init__(
+        self,
+        connection: RedisConnection,
+        keys: NodeKeys,
+        name: str,
+        address: str,
+        version: str,
+        listener: Listener,
+        is_safe: Callable[[Request], bool],
+    ) -> None:
+        self._listener = listener
+        self._tasks = TaskSet("nodes")
+        self._journal = Journal(connection)
+        register = Register(connection)
+        self.membership = Membership(
+            register, name, address, version, listener.now, self._returned, self._changed
+        )
+        self.owners = Owners(register, self.membership)
+        self.passing = Passing(keys, lambda: self.membership.id)
+        self.placing = Placing(self.membership, self.owners, self.passing, listener, is_safe)
+        self._lost = 0
+
+    def __repr__(self) -> str:
+        return f"Cluster({self.membership!r}, {len(self.owners)} sessions)"
+
+    # ---- its life --------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begins with the lease, and keeps it."""
+        await self.membership.beat()
+        self._tasks.spawn(self._keep())
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            await self.membership.beat()
+            self._listener.until = self.membership.until
+
+    async def leave(self) -> None:
+        """This node ends soon: it goes on with what is in flight, and everything else goes elsewhere."""
+        self.placing.leaving = True
+        await self.membership.leave()
+        self.passing.end_streams()
+
+    async def close(self) -> None:
+        """What it still owns is free for others."""
+        await self._tasks.cancel()
+        await self.placing.close()
+        await self.membership.end()
+        await self.passing.close()
+
+    # ---- what the listener tells it --------------------------------------------------------------------
+
+    async def begun(self, session: str) -> None:
+        """A session begins here."""
+        await self.owners.begin(session)
+
+    def ended(self, session: str, over: bool) -> None:
+        """A session is not here any more.
+
+        Args:
+            over: Whether it goes on nowhere.
+        """
+        self._tasks.spawn(self.owners.over(session) if over else self._released(session))
+
+    async def _released(self, session: str) -> None:
+        try:
+            await self.owners.release([session])
+        except StoreUnavailable as error:
+            log.debug("a session is not free for others yet: %s", error)
+
+    def _changed(self) -> None:
+        self.passing.vanished(self.membership.nodes.values())
+
+    async def _returned(self) -> None:
+        """The lease had ended: sessions that others have taken meanwhile are not ours any more."""
+        lost = await self.owners.take_back()
+        self._lost += len(lost)
+        if lost:
+            log.warning("%d sessions go on elsewhere: this node was away", len(lost))
+        self.placing.give_up(lost)
+
+    async def streaming(self, session: str, stream: str, body: bytes) -> None:
+        """A request begins to be answered by a stream, which its client may go on with elsewhere."""
+        await self._journal.begin(session, stream, body)
+
+    def streamed(self, session: str, stream: str) -> None:
+        """The client has all of the stream."""
+        self._tasks.spawn(self._journal.end(session, stream))
+
+    async def resumed(self, session: str, stream: str) -> tuple[Request, bytes | None] | None:
+        """The request of a stream that broke with its node, and what its client is told where it may not be
+        made again; None where nothing is known of it."""
+        body = await self._journal.take(session, stream)
+        message = None if body is None else parse(on_one_line(body))
+        if not isinstance(message, Request):
+            return None
+        told = self.placing.told_of(message)
+        return message, told
+
+    async def serve(self, exchange: Exchange, here: Here) -> None:
+        """Has a request of a client answered, wherever that is; raises `Refusal`.
+
+        Args:
+            here: Answers it on this node.
+        """
+        await self.placing.serve(exchange, here)
+
+    # ---- what people see -------------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Any]:
+        """What status shows of the nodes."""
+        me = self.membership.id
+        nodes = [
+            {
+                "id": node.id,
+                "name": node.name,
+                "version": node.version,
+                **({"self": True} if node.id == me else {}),
+                **({"leaving": True} if node.leaving else {}),
+            }
+            for node in self.membership.nodes.values()
+        ]
+        facts: dict[str, Any] = {
+            "id": me,
+            "nodes": nodes,
+            "lost": [node.id for node in self.membership.lost.values()],
+            "sessions": len(self.owners),
+            "sessionsLost": self._lost,
+            **self.placing.counts,
+        }
+        if self.membership.problem:
+            facts["problem"] = self.membership.problem
+        return facts

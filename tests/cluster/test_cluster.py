@@ -1,0 +1,32 @@
+"""A short trial: two nodes behind nginx, one of them killed, under calls of all kinds of clients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.live.harness import run
+
+from .agents import OK
+from .front import KINDS, fitted, shown
+from .trial import trial
+
+
+async def short(folder: Path) -> None:
+    seen = await trial(folder, ["lose"], nodes=2, bridges=1, sdk=1, plains=2, pause=0.05, longest=400)
+    assert not seen.wrong, "\n".join([seen.account, *seen.wrong])
+    assert seen.of("plain", OK)
+    assert seen.of("bridge", OK)
+
+
+def test_a_node_that_is_killed_loses_no_session_and_does_nothing_twice(tmp_path: Path) -> None:
+    run(short(tmp_path), 120)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_tried_is_what_the_page_shows(kind: str) -> None:
+    text = fitted(kind, shown(kind), 8080, [1, 2])
+    assert text.count("127.0.0.1:1 ") + text.count("127.0.0.1:1;") == 1
+    assert "127.0.0.1:8080" in text
+    assert "10.0.0." not in text

@@ -1,0 +1,59 @@
+"""`state.node`: what it may say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from callmux.config.check import check_document
+from callmux.config.node import NodeSection, read_address, read_place
+
+STATE = {"url": "redis://a", "key": "env:KEY"}
+
+
+def errors(**node: Any) -> list[str]:
+    return check_document({"servers": {}, "state": {**STATE, "node": node}}).errors
+
+
+def test_a_node_is_where_the_others_reach_it() -> None:
+    found = check_document({"servers": {}, "state": {**STATE, "node": {"listen": "10.0.0.1:4870"}}})
+    assert found.errors == found.warnings == []
+    assert found.config.state is not None
+    assert found.config.state.node == NodeSection(listen="10.0.0.1:4870")
+
+
+def test_nodes_need_a_secret() -> None:
+    found = check_document({"servers": {}, "state": {"url": "redis://a", "node": {"listen": "a:1"}}})
+    assert found.errors[0].startswith("state.key is required with node")
+
+
+def test_variables_are_looked_at_later() -> None:
+    assert errors(listen="${NODE}", address="http://${POD_IP}:4870") == []
+
+
+@pytest.mark.parametrize(
+    ("node", "problem"),
+    [
+        ({}, "state.node.listen"),
+        ({"listen": "4870"}, 'state.node.listen must be "HOST:PORT"'),
+        ({"listen": "a:b"}, 'state.node.listen must be "HOST:PORT"'),
+        ({"listen": "a:70000"}, 'state.node.listen must be "HOST:PORT"'),
+        ({"listen": "a:1", "address": "a:1"}, 'state.node.address must be "http://HOST:PORT"'),
+        ({"listen": "a:1", "address": "http://a:1/x"}, 'state.node.address must be "http://HOST:PORT"'),
+        ({"listen": "a:1", "address": "https://a:1"}, "state.node.address cannot be https yet"),
+    ],
+)
+def test_what_cannot_be_is_named(node: dict[str, Any], problem: str) -> None:
+    assert errors(**node)[0].startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"), [("127.0.0.1:0", ("127.0.0.1", 0)), ("[::1]:4870", ("::1", 4870)), (" a:1 ", ("a", 1))]
+)
+def test_a_place_is_a_host_and_a_port(text: str, place: tuple[str, int]) -> None:
+    assert read_place(text) == place
+
+
+def test_an_address_has_no_slash_at_its_end() -> None:
+    assert read_address("http://[::1]:4870/") == "http://[::1]:4870"

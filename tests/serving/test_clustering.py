@@ -1,0 +1,68 @@
+"""A listener as a node: its port, its address, its name."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+from callmux import Listener
+from callmux.errors import CallmuxError
+from tests.library.test_gateway import ENV
+from tests.nodes.pair import KEY, nodes
+from tests.redis_server import own_prefix
+from tests.support import real_loop
+
+
+def config(url: str, **node: Any) -> dict[str, Any]:
+    return {"servers": {}, "state": {"url": url, "keyPrefix": own_prefix(), "key": "env:KEY", "node": node}}
+
+
+@real_loop()
+async def test_a_node_is_called_and_reached_as_it_says(redis_url: str) -> None:
+    given = config(redis_url, listen="${HERE}:0", name="first", address="http://node.example:4870/")
+    async with Listener(given, env={**ENV, "KEY": KEY, "HERE": "127.0.0.1"}) as listener:
+        node = listener._running().node
+        assert node is not None
+        facts = node.cluster.membership.facts
+        assert (facts.name, facts.address) == ("first", "http://node.example:4870")
+        assert facts.id.startswith("first.")
+
+
+@real_loop()
+async def test_what_is_not_said_is_made_of_the_machine_and_the_port(redis_url: str) -> None:
+    async with nodes(redis_url, 1, {}) as pair:
+        facts = pair.cluster(0).membership.facts
+        port = facts.address.rpartition(":")[2]
+        assert facts.address == f"http://127.0.0.1:{port}"
+        assert facts.name == f"{socket.gethostname()}-{port}"
+
+
+@real_loop()
+@pytest.mark.parametrize(
+    ("node", "said"),
+    [
+        ({"listen": "0.0.0.0:0"}, "state.node.address is required"),
+        ({"listen": "${NOWHERE}"}, "state.node.listen"),
+        ({"listen": "127.0.0.1:0", "address": "${ODD}"}, "state.node.address must be"),
+        ({"listen": "${ODD}"}, "state.node.listen must be"),
+    ],
+)
+async def test_a_node_that_cannot_be_is_refused_and_named(
+    redis_url: str, node: dict[str, Any], said: str
+) -> None:
+    listener = Listener(config(redis_url, **node), env={**ENV, "KEY": KEY, "ODD": "odd"})
+    with pytest.raises(CallmuxError, match=said):
+        await listener.start()
+
+
+@real_loop()
+async def test_a_port_that_is_taken_is_said(redis_url: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        listener = Listener(config(redis_url, listen=where), env={**ENV, "KEY": KEY})
+        with pytest.raises(CallmuxError, match="Address already in use"):
+            await listener.start()
