@@ -51,6 +51,7 @@ def test_a_url_says_where_redis_is(url: str, address: RedisAddress) -> None:
         ("redis://", "name a host"),
         ("redis://a:x", "port"),
         ("redis://a:70000", "port"),
+        ("redis://a:0", "port"),
         ("redis://a/one", "number"),
         ("redis://a/1/2", "must be redis://"),
         ("redis://a?ssl=1", '"db"'),

@@ -271,6 +271,7 @@ async def a_write_makes_worthless_what_was_read_before(cache: SharedCache) -> No
     assert await given(cache.put(CACHED, b"old", 0, began)) is False
     assert await put(cache, CACHED, b"new")
     doubt = await given(cache.doubt("a", 0))
+    assert await given(cache.has(CACHED, 0)) is False, "the write may be carried out at any moment"
     assert await given(cache.begin("a", _now)) is None
     assert isinstance(await given(cache.begin("b", _now)), int)
     assert await put(cache, CACHED) is False

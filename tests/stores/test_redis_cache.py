@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 from math import inf
 
 import pytest
@@ -104,8 +106,9 @@ async def test_without_a_cache_redis_is_asked_nothing_and_no_read_is_shared(redi
 
 
 @real_loop()
-async def test_what_redis_had_before_it_was_started_anew_is_dropped(tmp_path: object) -> None:
+async def test_what_redis_had_before_it_was_started_anew_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that came after its last file would be missing."""
+    monkeypatch.setattr("callmux.stores.redis_cache.GRACE_SECONDS", 0.0)
     server = RedisServer("--save", "3600 1")
     try:
         async with connected(server.url) as redis:
@@ -156,3 +159,51 @@ async def test_while_redis_is_away_everything_is_a_miss_and_no_write_is_forgotte
         own_redis.start()
         await until(lambda: not writes.unsure, "the write")
         await writes.close()
+
+
+@real_loop()
+async def test_after_redis_was_away_nothing_is_read_until_others_can_have_told_of_their_writes(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callmux.stores.redis_cache.GRACE_SECONDS", 3600.0)
+    async with connected(own_redis.url, seconds=0.2) as redis:
+        cache = RedisCache(redis)
+        cache.configure(LIMITS, 0)
+        await put(cache, CACHED)
+        own_redis.signal(signal.SIGSTOP)
+        with pytest.raises(StoreUnavailable):
+            await given(cache.get(CACHED, 0))
+        await until(lambda: redis._told, "that it is seen to be away")
+        own_redis.signal(signal.SIGCONT)
+        await until(lambda: redis.is_up, "its return")
+        assert cache.get(CACHED, 0) is None
+        assert cache.has(CACHED, 0) is False
+        cache._rests_until = 1.0
+        assert await given(cache.get(CACHED, 0)) == b"1"
+
+
+@real_loop()
+async def test_a_write_that_redis_has_no_room_for_makes_everything_worthless(own_redis: RedisServer) -> None:
+    async with connected(own_redis.url) as redis:
+        cache = RedisCache(redis)
+        cache.configure(LIMITS, 0)
+        for note in (cache.wrote, lambda server: cache.doubt(server, 0)):
+            assert await put(cache, CACHED)
+            assert await given(cache.has(CACHED, 0))
+            await redis.run("CONFIG", "SET", "maxmemory", 1)
+            with contextlib.suppress(StoreUnavailable):
+                await given(note("a"))
+            await redis.run("CONFIG", "SET", "maxmemory", 0)
+            assert redis.is_up
+            assert not await given(cache.has(CACHED, 0))
+
+
+@real_loop()
+async def test_no_name_of_a_server_means_something_else(redis_url: str) -> None:
+    async with connected(redis_url) as redis:
+        cache = RedisCache(redis)
+        cache.configure(LIMITS, 0)
+        for name in ("ize", "size", "used", "sed", "all", "doubt", ":", ""):
+            assert await put(cache, Key(name, "t", None), b"x" * 10)
+            assert await given(cache.get(Key(name, "t", None), 0)) == b"x" * 10
+        assert cache.facts(0)["storedBytes"] == 80

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from callmux.errors import StoreUnavailable
-from callmux.stores.redis_connection import RedisConnection, Script
+from callmux.stores.redis_connection import CommandRefused, RedisConnection, Script
 from tests.redis_server import RedisServer, connected, connection
 from tests.support import real_loop, until
 
@@ -52,7 +52,7 @@ async def test_where_nobody_is_there_it_is_said_once_and_nobody_waits(
     try:
         assert not await redis.open()
         for _ in range(5):
-            with pytest.raises(StoreUnavailable, match=r"/none: try again"):
+            with pytest.raises(StoreUnavailable, match=r"/none: .*No such file or directory$"):
                 await redis.run("GET", "x")
         assert caplog.text.count("could not reach Redis") == 1
     finally:
@@ -103,6 +103,57 @@ async def test_an_end_that_nobody_asked_about_is_noticed(
     async with connected(own_redis.url) as redis:
         own_redis.kill()
         await until(lambda: not redis.is_up, "the end")
+
+
+@real_loop()
+@pytest.mark.parametrize(
+    ("hindrance", "remedy", "why"),
+    [
+        (
+            ("ACL", "SETUSER", "default", "-eval"),
+            ("ACL", "SETUSER", "default", "+eval"),
+            "no permissions to run the 'eval'",
+        ),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "read only replica"),
+        (
+            ("CONFIG", "SET", "min-replicas-to-write", "1"),
+            ("CONFIG", "SET", "min-replicas-to-write", "0"),
+            "Not enough good replicas",
+        ),
+    ],
+)
+async def test_one_that_answers_and_takes_nothing_is_not_there_and_says_why(
+    hindrance: tuple[str, ...],
+    remedy: tuple[str, ...],
+    why: str,
+    own_redis: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("callmux.stores.redis_connection.PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr("callmux.stores.redis_connection.LONGEST_DELAY", 0.02)
+    async with connected(own_redis.url) as redis, connected(own_redis.url, seconds=5) as admin:
+        await admin.run("GET", redis.key("mark"))
+        await admin._client.execute_command(*hindrance)
+        await until(lambda: not redis.is_up, "that it is of no use")
+        assert why in redis.problem
+        assert "script:" not in redis.problem
+        with pytest.raises(StoreUnavailable, match=why):
+            await redis.run("GET", "a")
+        await until(lambda: why in caplog.text, "a line in the log")
+        await admin._client.execute_command(*remedy)
+        await until(lambda: redis.is_up, "that it is of use again")
+
+
+@real_loop()
+async def test_one_without_room_still_gives_what_it_has(own_redis: RedisServer) -> None:
+    async with connected(own_redis.url) as redis:
+        await redis.run("SET", redis.key("a"), "x")
+        await redis.run("CONFIG", "SET", "maxmemory", 1)
+        assert not await redis._is_emptied()
+        with pytest.raises(CommandRefused, match="maxmemory"):
+            await redis.run("SET", redis.key("b"), "x")
+        assert await redis.run("GET", redis.key("a")) == b"x"
 
 
 @real_loop()

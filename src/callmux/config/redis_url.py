@@ -122,6 +122,8 @@ def _host(text: str, port: int) -> tuple[str, int]:
     try:
         parts = urlsplit(f"//{text}")
         found = parts.port
+        if found == 0:
+            raise ValueError
     except ValueError:
         raise ValueError("has a host whose port is no number from 1 to 65535") from None
     if not parts.hostname:

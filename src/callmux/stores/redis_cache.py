@@ -2,12 +2,15 @@
 
 Made by `callmux.process.shared_state`. Every step is one script. A result is kept with the epoch of its
 server, and no longer given once that has moved on. A Redis that does not know the script was started anew,
-or has taken the place of another: what stands there is dropped, because writes may be missing from it.
+or has taken the place of another: what stands there is dropped, because writes may be missing from it. One
+that has no room for a write is emptied for it; one that was away gives nothing until all listeners have told
+it of the writes that they made meanwhile.
 Without a cache (`cacheTtlSeconds` is 0) nothing is asked of Redis, and no read is shared by several calls.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import socket
 from collections.abc import Callable, Coroutine
@@ -18,12 +21,14 @@ import msgspec
 
 from callmux.stores.cache import CacheLimits, Key
 from callmux.stores.memory import DOUBT_SECONDS
-from callmux.stores.redis_connection import RedisConnection, Script, Word
+from callmux.stores.redis_connection import CommandRefused, RedisConnection, Script, Word
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of the largest result that is brought to Redis."""
 IDLE_SECONDS = 7 * 24 * 3600
 """After how long without any use all of it goes."""
+GRACE_SECONDS = 6.0
+"""How long nothing is read after Redis was away: by then all who write have noticed that it is back."""
 
 # values and names by digest; `facts` has 'epoch stored ends size' by digest; order by the last use; epochs by
 # server, and what they are of; doubts by server and number, until when they last.
@@ -34,10 +39,10 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local given = {unpack(ARGV, 2)}
 local function epoch_of(server)
-    local epoch = redis.call('HGET', epochs, 's' .. server)
+    local epoch = redis.call('HGET', epochs, 's:' .. server)
     if not epoch then
         epoch = string.format('%.0f', time[1] * 1000000 + time[2])
-        redis.call('HSET', epochs, 's' .. server, epoch)
+        redis.call('HSET', epochs, 's:' .. server, epoch)
         redis.call('EXPIRE', epochs, 604800)
     end
     return tonumber(epoch)
@@ -100,14 +105,16 @@ return string.format('%.0f', epoch_of(given[1]) + tonumber((redis.call('HGET', e
 """,
     "wrote": """
 epoch_of(given[1])
-redis.call('HINCRBY', epochs, 's' .. given[1], 1)
+redis.call('HINCRBY', epochs, 's:' .. given[1], 1)
 if given[2] then redis.call('ZREM', doubts, given[1] .. ':' .. given[2]) end
 return 1
 """,
     "doubt": """
+epoch_of(given[1])
+redis.call('HINCRBY', epochs, 's:' .. given[1], 1)
 local number = redis.call('HINCRBY', epochs, 'doubt', 1)
 redis.call('ZADD', doubts, now + given[2], given[1] .. ':' .. number)
-redis.call('EXPIRE', doubts, given[3])
+redis.call('EXPIRE', doubts, math.max(given[3], redis.call('TTL', doubts)))
 return number
 """,
     "list": """
@@ -154,6 +161,8 @@ class RedisCache:
         self._machine = socket.gethostname()
         # In one place of a cluster, because there is one bound for all.
         self._keys = [connection.key("{cache}", part) for part in _PARTS]
+        self._rests_until = 0.0
+        connection.when_returned(self._returned)
 
     def __repr__(self) -> str:
         return f"RedisCache({self._connection!r})"
@@ -164,7 +173,20 @@ class RedisCache:
 
     @property
     def _is_used(self) -> bool:
-        return self._limits.ttl_seconds > 0 and self._connection.is_up
+        return (
+            self._limits.ttl_seconds > 0
+            and self._connection.is_up
+            and (not self._rests_until or self._has_rested())
+        )
+
+    def _returned(self) -> None:
+        self._rests_until = asyncio.get_running_loop().time() + GRACE_SECONDS
+
+    def _has_rested(self) -> bool:
+        if asyncio.get_running_loop().time() < self._rests_until:
+            return False
+        self._rests_until = 0.0
+        return True
 
     def get(self, key: Key, now: float) -> Coroutine[Any, Any, bytes | None] | None:
         """The result for `key`, which counts as used now; None where there is none."""
@@ -218,7 +240,14 @@ class RedisCache:
         return self._wrote(server) if self._limits.ttl_seconds > 0 else None
 
     async def _wrote(self, server: str, *doubt: int) -> None:
-        await self._step("wrote", server, *doubt)
+        try:
+            await self._step("wrote", server, *doubt)
+        except CommandRefused:
+            await self._make_worthless()
+
+    async def _make_worthless(self) -> None:
+        """Drops everything but the doubts, where Redis has no room to note a write: that needs none."""
+        await self._connection.run("DEL", *self._keys[:-1])
 
     def doubt(self, server: str, now: float) -> int | Coroutine[Any, Any, int]:
         """A write was given up or lost: it may still be carried out. Gives a number for `sure`."""
@@ -227,7 +256,11 @@ class RedisCache:
     async def _doubt(self, server: str) -> int:
         lasts = self._limits.ttl_seconds or DOUBT_SECONDS
         words = (server, int(lasts * 1000), int(lasts) + 1)
-        return int(await self._step("doubt", *words))
+        try:
+            return int(await self._step("doubt", *words))
+        except CommandRefused:
+            await self._make_worthless()
+            raise
 
     def sure(self, server: str, doubt: int) -> Coroutine[Any, Any, None] | None:
         """The write of that number has ended after all."""

@@ -32,6 +32,17 @@ LONGEST_DELAY = 2.0
 WORTHLESS = ("LOADING", "NOAUTH", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS")
 """How answers begin that say that nothing can be done there now."""
 
+_LOOK = """
+local found = redis.call('GET', KEYS[1])
+if found then
+    redis.call('PERSIST', KEYS[1])
+    return found
+end
+redis.call('SET', KEYS[1], ARGV[1])
+return ARGV[1]
+"""
+"""Gives the mark of what is kept, or a new one. It writes, as all others do: whoever may only read fails."""
+
 Word: TypeAlias = str | bytes | int | float
 
 
@@ -116,7 +127,7 @@ class RedisConnection:
             StoreUnavailable: Nothing, in time, or it refuses the command.
         """
         if not self.is_up:
-            raise StoreUnavailable(f"Redis cannot be reached at {self.where}: try again in a moment")
+            raise StoreUnavailable(f"Redis cannot be reached at {self.where}: {self.problem}")
         return await self._asked(command, self._seconds)
 
     async def evaluate(
@@ -145,9 +156,9 @@ class RedisConnection:
                 return await self._client.execute_command(*command)
         except self._away as error:
             reason = f"no answer within {seconds:g} s" if isinstance(error, TimeoutError) else str(error)
-            raise self._failed(reason) from error
+            raise self._failed(_short(reason)) from error
         except self._refused as error:
-            reason = str(error)
+            reason = _short(str(error))
             if reason.startswith("NOSCRIPT") or type(error).__name__ == "NoScriptError":
                 raise _Unknown(reason) from None
             if reason.startswith(WORTHLESS) or type(error).__name__ == "BusyLoadingError":
@@ -156,7 +167,7 @@ class RedisConnection:
             if self._silent_until <= (now := asyncio.get_running_loop().time()):
                 self._silent_until = now + SILENT_SECONDS
                 log.warning("could not use Redis at %s: it refuses %s: %s", self.where, command[0], reason)
-            raise StoreUnavailable(f"Redis at {self.where} refuses {command[0]!s}: {reason}") from error
+            raise CommandRefused(f"Redis at {self.where} refuses {command[0]!s}: {reason}", reason) from error
 
     def _failed(self, reason: str) -> StoreUnavailable:
         self.failures += 1
@@ -197,11 +208,12 @@ class RedisConnection:
             StoreUnavailable: It is not there.
         """
         seconds, key = self._seconds + self._connect_seconds, self.key("mark")
-        found = await self._asked(("GET", key), seconds)
-        if found is None:
-            await self._asked(("SET", key, secrets.token_hex(16), "NX"), seconds)
-            found = await self._asked(("GET", key), seconds)
-        mark, known = bytes(found or b""), self._mark
+        try:
+            found = await self._asked(("EVAL", _LOOK, 1, key, secrets.token_hex(16)), seconds)
+        except CommandRefused as error:
+            # What is refused here is refused to everybody.
+            raise self._failed(f"it refuses EVAL: {error.reason}") from error
+        mark, known = bytes(found), self._mark
         self._mark = mark
         return bool(known) and mark != known
 
@@ -216,6 +228,24 @@ class RedisConnection:
         if told or lost:
             for tell in self._returned:
                 tell()
+
+
+def _short(reason: str) -> str:
+    """A reason without the script or the client that the package shows behind it."""
+    return reason.partition(" : <")[0].partition(" script: ")[0].rstrip(".")
+
+
+class CommandRefused(StoreUnavailable):
+    """Redis is there, and does not do what it was asked for.
+
+    Args:
+        text: What it refuses, and why.
+        reason: Why, in its own words.
+    """
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class _Unknown(StoreUnavailable):
