@@ -57,3 +57,34 @@ async def test_what_a_stream_answers_is_kept_until_its_client_has_it(redis_url: 
         node.streamed("s", "r8")
         await until(lambda: not len(node._tasks) - 1, "it is forgotten")
         assert await node.resumed("s", "r8") is None
+
+
+@real_loop()
+async def test_a_server_that_a_person_restarts_is_restarted_at_every_node(redis_url: str) -> None:
+    async with nodes(redis_url, 2) as pair:
+        hosts = [node._running().host for node in pair.nodes]
+        before = [host.server_records()[0] for host in hosts]
+        await hosts[0].restart("notes", "asked for by command")
+        await until(lambda: pair.cluster(0)._orders._known == {"notes": 1}, "it is ordered")
+        await pair.cluster(1)._orders.look()
+        await until(lambda: hosts[1].server_records()[0] != before[1], "it is another process")
+        await hosts[0].restart("notes", "a file changed")
+        await pair.cluster(0)._orders.look()
+        assert pair.cluster(0)._orders._known == {"notes": 1}, "that is each node's own business"
+
+
+@real_loop()
+async def test_status_and_metrics_of_any_node_show_all(redis_url: str) -> None:
+    async with nodes(redis_url, 2, metrics={"enabled": True}) as pair:
+        await pair.begin(0)
+        await pair.cluster(0).membership.beat()
+        await pair.cluster(1).membership.beat()
+        shown = pair.nodes[1].health()["runtime"]["cluster"]
+        assert sorted(node["sessions"] for node in shown["nodes"]) == [0, 1]
+        assert all(node["servers"] == {"notes": "connected"} for node in shown["nodes"]), shown
+        url = pair.nodes[1].url + "/metrics"
+        async with pair.http.get(url) as answer:
+            text = await answer.text()
+        assert f'callmux_node_info{{id="{shown["id"]}"' in text
+        assert "callmux_nodes 2" in text, [ln for ln in text.splitlines() if "node" in ln]
+        assert 'callmux_node_events_total{event="passedOn"} 0' in text

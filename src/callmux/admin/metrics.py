@@ -27,6 +27,9 @@ PAGE_SECONDS = 30.0
 _WHOLE = re.compile(rb"(?m)^([^#\n].*)\.0$")
 
 
+NODE_EVENTS = ("passedOn", "takenOver", "repeated", "unknown", "sessionsLost")
+
+
 def metrics_route(totals: Totals, gauges: Callable[[], Gauges]) -> Route:
     """The route of the page.
 
@@ -148,6 +151,12 @@ def families(totals: Totals, gauges: Gauges) -> Iterator[Metric]:
         yield CounterMetricFamily(
             "callmux_state_failures", "Requests to it that failed.", value=gauges.state[1]
         )
+    if (node := gauges.node) is not None:
+        own = {"id": node["id"], "name": node["name"]}
+        yield InfoMetricFamily("callmux_node", "Which of several nodes this is.", value=own)
+        yield gauge("nodes", "Nodes that this one sees, itself among them.", len(node["nodes"]))
+        events = {(name,): node[name] for name in NODE_EVENTS}
+        yield counter("node_events", "What this node did about requests of others.", ["event"], events)
     yield from _kept(gauges.keeping)
     for name, about, label in (
         ("reloads", "Readings of a changed configuration.", "outcome"),

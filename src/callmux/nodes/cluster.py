@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from callmux.errors import StoreUnavailable
 from callmux.nodes.journal import Journal
 from callmux.nodes.membership import BEAT_SECONDS, Membership
+from callmux.nodes.orders import ASKED, Orders
 from callmux.nodes.owners import Owners
 from callmux.nodes.passing import Passing
 from callmux.nodes.placing import Here, Placing
@@ -29,6 +30,16 @@ from callmux.transport.http.listener import Listener
 log = logging.getLogger(__name__)
 
 
+class House(Protocol):
+    """The servers of a node. Implemented by `callmux.serving.clustering` over the host."""
+
+    async def restart(self, name: str, why: str) -> object:
+        """Restarts a server."""
+
+    def server_states(self) -> dict[str, str]:
+        """How each server is."""
+
+
 class Cluster:
     """One node among others.
 
@@ -40,6 +51,7 @@ class Cluster:
         version: Of callmux.
         listener: Its sessions.
         is_safe: Whether a request does no harm when it is made twice.
+        house: The servers that are here.
 
     Attributes:
         membership: This node among the others.
@@ -57,14 +69,17 @@ class Cluster:
         version: str,
         listener: Listener,
         is_safe: Callable[[Request], bool],
+        house: House,
     ) -> None:
         self._listener = listener
         self._tasks = TaskSet("nodes")
         self._journal = Journal(connection)
         register = Register(connection)
         self.membership = Membership(
-            register, name, address, version, listener.now, self._returned, self._changed
+            register, name, address, version, listener.now, self._returned, self._changed, self._seen
         )
+        self._house = house
+        self._orders = Orders(register, house.restart)
         self.owners = Owners(register, self.membership)
         self.passing = Passing(keys, lambda: self.membership.id)
         self.placing = Placing(self.membership, self.owners, self.passing, listener, is_safe)
@@ -78,6 +93,7 @@ class Cluster:
     async def start(self) -> None:
         """Begins with the lease, and keeps it."""
         await self.membership.beat()
+        await self._orders.look()
         self._tasks.spawn(self._keep())
 
     async def _keep(self) -> None:
@@ -85,6 +101,7 @@ class Cluster:
             await asyncio.sleep(BEAT_SECONDS)
             await self.membership.beat()
             self._listener.until = self.membership.until
+            await self._orders.look()
 
     async def leave(self) -> None:
         """This node ends soon: it goes on with what is in flight, and everything else goes elsewhere."""
@@ -118,6 +135,14 @@ class Cluster:
             await self.owners.release([session])
         except StoreUnavailable as error:
             log.debug("a session is not free for others yet: %s", error)
+
+    def restarted(self, server: str, why: str) -> None:
+        """A server was restarted here: it is restarted everywhere, where a person asked for that."""
+        if why.startswith(ASKED):
+            self._tasks.spawn(self._orders.give(server))
+
+    def _seen(self) -> tuple[int, dict[str, str]]:
+        return len(self.owners), self._house.server_states()
 
     def _changed(self) -> None:
         self.passing.vanished(self.membership.nodes.values())
@@ -166,6 +191,8 @@ class Cluster:
                 "id": node.id,
                 "name": node.name,
                 "version": node.version,
+                "sessions": node.sessions,
+                "servers": node.servers,
                 **({"self": True} if node.id == me else {}),
                 **({"leaving": True} if node.leaving else {}),
             }
@@ -173,6 +200,7 @@ class Cluster:
         ]
         facts: dict[str, Any] = {
             "id": me,
+            "name": self.membership.facts.name,
             "nodes": nodes,
             "lost": [node.id for node in self.membership.lost.values()],
             "sessions": len(self.owners),

@@ -39,6 +39,7 @@ class Membership:
         now: The monotonic clock.
         returned: Called with the lease lost and begun anew, before anything is served.
         changed: Called when nodes have come or gone.
+        seen: Gives how many sessions this node serves, and how each server is.
 
     Attributes:
         until: Until when the lease holds for certain, by the monotonic clock.
@@ -57,11 +58,13 @@ class Membership:
         now: Callable[[], float],
         returned: Callable[[], Awaitable[None]],
         changed: Callable[[], None],
+        seen: Callable[[], tuple[int, dict[str, str]]] = lambda: (0, {}),
     ) -> None:
         self._register = register
         self._now = now
         self._returned = returned
         self._changed = changed
+        self._seen = seen
         self._beating = asyncio.Lock()
         self._facts = NodeFacts(id=_new_id(name), name=name, address=address, version=version)
         self._first = True
@@ -131,6 +134,8 @@ class Membership:
 
     async def _beat(self) -> None:
         sent = self._now()
+        sessions, servers = self._seen()
+        self._facts = msgspec.structs.replace(self._facts, sessions=sessions, servers=servers)
         try:
             beat = await self._register.beat(self._facts, int(LEASE_SECONDS * 1000), first=self._first)
             if not beat.taken:
@@ -147,11 +152,12 @@ class Membership:
         self.until = sent + SURE_SECONDS
         self._settled_at = self._now() + _unsettled(beat.settled_ms)
         before, self.nodes, self.lost = self.nodes, beat.nodes, beat.lost
+        here = set(before)
         if not self.is_settled:
             # Redis has lost everything: others have not had the time yet to say that they are there.
             kept = {id: node for id, node in before.items() if id not in self._dropped}
             self.nodes = {**kept, **beat.nodes}
-        if before != self.nodes:
+        if here != set(self.nodes):
             self._changed()
 
     async def _begin_anew(self) -> None:

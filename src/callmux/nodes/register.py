@@ -66,6 +66,8 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
         address: Where other nodes reach it.
         version: Of callmux.
         leaving: Whether it ends soon, and takes over nothing.
+        sessions: How many it serves.
+        servers: How each server is there.
     """
 
     id: str
@@ -73,6 +75,8 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     version: str
     leaving: bool = False
+    sessions: int = 0
+    servers: dict[str, str] = {}
 
 
 class Beat(msgspec.Struct, frozen=True):
@@ -100,7 +104,7 @@ class Register:
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
-        self._nodes = connection.key("nodes")
+        self._nodes, self._orders = connection.key("nodes"), connection.key("restarts")
 
     async def beat(self, about: NodeFacts, lease_ms: int, *, first: bool) -> Beat:
         """Keeps the lease of a node, or begins it with the `first` beat; gives who else is there."""
@@ -123,6 +127,15 @@ class Register:
     async def remove(self, node: str) -> None:
         """The lease of a node ends now."""
         await self._connection.evaluate(_REMOVE, [self._nodes], node)
+
+    async def restarted(self, server: str) -> int:
+        """A server is to be restarted at every node; gives the number of that order."""
+        return int(await self._connection.run("HINCRBY", self._orders, server, 1))
+
+    async def restarts(self) -> dict[str, int]:
+        """The number of the last order to restart each server."""
+        found = await self._connection.run("HGETALL", self._orders)
+        return {bytes(name).decode(): int(number) for name, number in found.items()}
 
     async def claim(self, session: str, node: str, before: str, *, absent: bool) -> tuple[str, int]:
         """Takes a session for `node` if it is free, or owned by `before`; gives who owns it now, and the

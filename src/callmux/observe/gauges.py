@@ -6,7 +6,7 @@ Made by `callmux.process.runtime` when somebody asks; read by `callmux.admin.met
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from callmux.observe.keeping import Keeping
@@ -24,6 +24,7 @@ class Gauges:
         keeping: How the files are doing in which something is kept of the past.
         state: Whether what several listeners share can be reached, and how many requests to it failed; None
             where nothing is shared.
+        node: What a node says of itself and of the others; None where the listener is no node.
         usage: What conversations have cost their models, as estimated, by way and by what is counted.
     """
 
@@ -32,6 +33,7 @@ class Gauges:
             "cache",
             "in_flight",
             "keeping",
+            "node",
             "results",
             "running",
             "servers",
@@ -60,4 +62,5 @@ class Gauges:
         self.results = results
         self.keeping = keeping
         self.state: tuple[bool, int] | None = None
+        self.node: Mapping[str, Any] | None = None
         self.usage: Mapping[str, Mapping[str, int]] = {}

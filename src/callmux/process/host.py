@@ -85,6 +85,7 @@ class Host:
         reloads: How reloading has gone.
         strict_failure: Set once `strictStartup` has found servers that cannot be started.
         desk: Where questions to people wait.
+        restarted: Told of a server that somebody has restarted here; None where nobody else has it, too.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class Host:
         )
         self.strict_failure: asyncio.Future[StartupFailed] = asyncio.get_running_loop().create_future()
         self._stores = Stores(bus=self.bus) if shared is None else shared.stores(self.bus)
+        self.restarted: Callable[[str, str], None] | None = None
         self.desk = Desk(state, single=single, clock=self._clock)
         self.diagnostics: Callable[[], dict[str, Any]] = dict
         self.reloads = Reloads(self._clock, self.bus)
@@ -316,6 +318,8 @@ class Host:
         self._stores.writes.wrote(name)
         if self.started:
             await server.restart()
+        if self.restarted is not None:
+            self.restarted(name, why)
         return server.record()
 
     def server_records(self) -> list[dict[str, Any]]:

@@ -70,6 +70,8 @@ def assemble(
         now.usage = used.total(host.sessions)
         if shared is not None:
             now.state = shared.connection.is_up, shared.connection.failures
+        if listener.nodes is not None:
+            now.node = listener.nodes.facts()
         return now
 
     pages = Pages(
@@ -101,6 +103,7 @@ def assemble(
         "usage": used.shown(host.sessions),
         **_problems(observers),
         **({} if shared is None else {"state": shared.facts()}),
+        **({} if listener.nodes is None else {"cluster": listener.nodes.facts()}),
     }
     app = App(listener, pages, loopback, host.bus, trees=trees)
     return listener, app, trees

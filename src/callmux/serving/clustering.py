@@ -118,7 +118,9 @@ async def clustered(
     address = given or f"http://{f'[{place[0]}]' if ':' in place[0] else place[0]}:{port}"
     keys = NodeKeys(shared.derived("nodes"))
     is_safe = partial(_is_safe, host)
-    cluster = Cluster(shared.connection, keys, name, address, __version__, listener, is_safe)
+    house = _House(host)
+    cluster = Cluster(shared.connection, keys, name, address, __version__, listener, is_safe, house)
+    host.restarted = cluster.restarted
     listener.nodes, listener.patience = cluster, PATIENCE_SECONDS
 
     async def serve(exchange: Exchange) -> None:
@@ -133,6 +135,19 @@ async def clustered(
     )
     log.info("node %s: other nodes reach it at %s", cluster.membership.id, address)
     return Clustered(cluster, HttpServer(endpoint, listening, protocol=NarrowProtocol), listening)
+
+
+class _House:
+    """The servers of this node."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def restart(self, name: str, why: str) -> object:
+        return await self._host.restart(name, why)
+
+    def server_states(self) -> dict[str, str]:
+        return {record["name"]: record["state"] for record in self._host.server_records()}
 
 
 def _looked_up(

@@ -7,7 +7,7 @@ Implemented by `callmux.serving.assembly` and by the cluster of nodes; called by
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from callmux.guard.principal import Principal
 from callmux.protocol.jsonrpc import Request
@@ -58,6 +58,9 @@ class Nodes(Protocol):
         Args:
             here: Answers it on this node.
         """
+
+    def facts(self) -> dict[str, Any]:
+        """What status shows of them."""
 
     async def streaming(self, session: str, stream: str, body: bytes) -> None:
         """A request begins to be answered by a stream, which its client may go on with elsewhere."""
