@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from callmux.protocol.calling import Calling, DirectCall
 from callmux.protocol.modern import Asked
-from callmux.protocol.modern_call import MOST_META_BYTES, of_caller
+from callmux.protocol.modern_call import MOST_META_BYTES, About, of_caller
 
 META: dict[str, Any] = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -26,10 +26,27 @@ def _body(meta: Any = META, **params: Any) -> bytes:
 
 
 def test_it_is_read_without_what_the_revision_adds() -> None:
-    found = Calling(1, "tools/call", DirectCall("t", Raw(b'{"x": 1.5}'))), ASKED
+    found = of_caller(_body(), "t")
+    assert found is not None
+    calling, about = found
+    assert calling == Calling(1, "tools/call", DirectCall("t", Raw(b'{"x": 1.5}')))
+    assert about.asked == ASKED
+    # The second time from memory, or as before.
     assert of_caller(_body(), "t") == found
-    # The second time from memory.
-    assert of_caller(_body(), "t") == found
+    again = of_caller(_body(), "t", about)
+    assert again == found
+    assert again[1] is about
+
+
+def test_what_a_request_says_is_never_taken_from_another_one() -> None:
+    found = of_caller(_body(), "t")
+    assert found is not None
+    other = of_caller(_body({**META, "io.modelcontextprotocol/clientInfo": {"name": "m"}}), "t", found[1])
+    assert other is not None
+    assert other[1].asked.client_name == "m"
+    kept_none = About(Asked("2026-07-28", b"{}"))
+    assert of_caller(_body(None), "t", kept_none) is None
+    assert of_caller(_body({}), "t", found[1]) is None
 
 
 def test_what_else_stands_in_its_meta_stays() -> None:
@@ -38,7 +55,7 @@ def test_what_else_stands_in_its_meta_stays() -> None:
     assert found[0].params.meta == Raw(b'{"progressToken":7}')
     long = of_caller(_body({**META, "x": "y" * MOST_META_BYTES}), "t")
     assert long is not None
-    assert (long[1], len(bytes(long[0].params.meta or b""))) == (ASKED, MOST_META_BYTES + 8)
+    assert (long[1].asked, len(bytes(long[0].params.meta or b""))) == (ASKED, MOST_META_BYTES + 8)
 
 
 def test_a_call_without_arguments_has_none() -> None:

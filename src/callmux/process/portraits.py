@@ -20,7 +20,7 @@ from callmux.session.facts import BRIDGE
 from callmux.session.session import Session
 from callmux.upstream.inventory.offer import Offer
 
-_OWN = msgspec.json.encode(SERVER_INFO)
+OWN = msgspec.json.encode(SERVER_INFO)
 
 
 class Portraits:
@@ -34,6 +34,7 @@ class Portraits:
     def __init__(self, current: Callable[[], Runtime], entitlements: Entitlements) -> None:
         self._current = current
         self._entitlements = entitlements
+        self.own = OWN
 
     def greeting(self, session: Session, version: str, *, complete: bool) -> bytes:
         """The result of `initialize`.
@@ -86,7 +87,7 @@ class Portraits:
             for server in runtime.servers.values():
                 if server.offer.server_info is not None:
                     return bytes(server.offer.server_info)
-        return _OWN
+        return self.own
 
     def listed(self, session: Session, kind: str) -> bytes:
         """A list as this client would be given it now."""

@@ -224,7 +224,7 @@ class Runtime:
     def _fit(self, route: Route) -> None:
         self.workings.order.fit(route)
 
-    @property
+    @cached_property
     def is_transparent(self) -> bool:
         """Whether no message is changed: one server, no meta-tools, names left alone, no file references."""
         config = self.config

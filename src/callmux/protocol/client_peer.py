@@ -145,6 +145,7 @@ class ClientPeer:
 
     Attributes:
         greeted: It has begun, and not ended: a new request is served, whatever it is.
+        closed: It has ended.
         outbox: Lines to send at once; the shell empties it after each `receive`.
         in_flight: The client's requests that still wait for their answer, by id: whatever the shell keeps of
             each.
@@ -169,6 +170,7 @@ class ClientPeer:
     def state(self, state: State) -> None:
         self._state = state
         self.greeted = state is State.READY or state is State.OPENING
+        self.closed = state is State.CLOSED
 
     def receive(self, message: Single) -> Event | None:
         """What `message` means for the session; None where nothing is left to do."""

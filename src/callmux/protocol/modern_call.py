@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from callmux.depth import is_deeper
+from callmux.depth import DEEPEST, is_deeper
 from callmux.protocol import modern
 from callmux.protocol.calling import Calling, DirectCall
 from callmux.protocol.jsonrpc import SHALLOW, Id, RpcError
@@ -37,13 +37,33 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False
 _decode = msgspec.json.Decoder(_Message).decode
 
 
-def of_caller(body: bytes, tool: str) -> tuple[Calling, Asked] | None:
+class About(msgspec.Struct, frozen=True):
+    """What a `_meta` says.
+
+    Attributes:
+        meta: The `_meta`; empty, as none is, where it was not kept.
+        size: Its bytes.
+        asked: What it says of its request; of no revision where that is to be refused.
+        rest: What else stands there.
+    """
+
+    asked: Asked = Asked("", b"")
+    meta: Raw = Raw(b"")
+    size: int = 0
+    rest: Raw | None = None
+
+
+NOTHING = About()
+
+
+def of_caller(body: bytes, tool: str, before: About = NOTHING) -> tuple[Calling, About] | None:
     """The call of a tool that is named elsewhere already, without what the revision adds to it: servers of
     every era take it; and what it says of itself. None where the message is anything else.
 
     Args:
         body: The message, on one line.
         tool: The tool.
+        before: What was given for the message before: most clients say the same of themselves each time.
     """
     if not body.isascii():
         return None
@@ -54,26 +74,28 @@ def of_caller(body: bytes, tool: str) -> tuple[Calling, Asked] | None:
     params = message.params
     if params.spelling != tool or params.meta is None:
         return None
-    meta = bytes(params.meta)
-    # Two parts of it may be nested.
-    if (len(meta) > _SHALLOW or len(body) > len(meta) + _SHALLOW) and is_deeper(body):
+    about = before
+    if params.meta != before.meta:
+        meta = bytes(params.meta)
+        about = _kept(meta) if len(meta) <= MOST_META_BYTES else _about(meta)
+    # Beside it, the arguments may be nested.
+    if not about.asked.version or (len(body) > about.size + _SHALLOW and is_deeper(body)):
         return None
-    about = _kept(meta) if len(meta) <= MOST_META_BYTES else _about(meta)
-    if about is None:
-        return None
-    return Calling(message.id, message.method, DirectCall(tool, params.arguments, about[1])), about[0]
+    return Calling(message.id, message.method, DirectCall(tool, params.arguments, about.rest)), about
 
 
-def _about(meta: bytes) -> tuple[Asked, Raw | None] | None:
-    """What a `_meta` says of its request, and the rest of it; None where the request is to be refused."""
+def _about(meta: bytes) -> About:
+    """What a `_meta` says."""
     try:
         asked = modern.read("tools/call", Raw(b'{"_meta":%b}' % meta))
     except RpcError:
-        return None
+        return About(meta=Raw(meta), size=len(meta))
+    if len(meta) > _SHALLOW and is_deeper(meta, DEEPEST - 2):
+        return About(meta=Raw(meta), size=len(meta))
     rest = members(meta)
     for name in OF_REQUEST:
         rest.pop(name, None)
-    return asked, Raw(_encode(rest)) if rest else None
+    return About(asked, Raw(meta), len(meta), Raw(_encode(rest)) if rest else None)
 
 
 _kept = lru_cache(maxsize=256)(_about)

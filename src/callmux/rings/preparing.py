@@ -59,10 +59,9 @@ class Preparing:
                     if (shaped := shaper.shape(before)) is not before:
                         call.arguments = shaped
         scopes = self._scopes
-        if (
-            scopes is not None
-            and (call.context.find_cwd is not None or call.asked.cwd is not None or self._is_strict)
-            and not scopes.is_plain(call)
+        if scopes is not None and (
+            call.context.find_cwd is not None
+            or ((call.asked.cwd is not None or self._is_strict) and not scopes.is_plain(call))
         ):
             scope = scopes.of(call)
             if scope is not None:

@@ -64,6 +64,8 @@ _HINT = (
     "in the arguments alone do not tell a server where it works"
 )
 BACKSLASH = 0x5C
+SHORTEST = len('{"cwd":"/"}') - 1
+"""Bytes of arguments that cannot name a directory."""
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -169,7 +171,8 @@ class Scopes:
         """Counts a call whose directory nobody knows, and refuses it where the server needs one."""
         # What callmux asks by itself, and what cannot name a directory on stdio, is no call of a tool.
         counts = call.route.method == "tools/call" or context.find_cwd is not None
-        if not counts or _names_directory(call.arguments):
+        given = call.arguments
+        if not counts or (given is not None and len(given) > SHORTEST and _names_directory(given)):
             return
         self._unresolved[call.route.server] += 1
         if not rule.required:
@@ -277,9 +280,9 @@ def _is_inside(path: str, root: str) -> bool:
     return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
 
 
-def _names_directory(arguments: bytes | None) -> bool:
+def _names_directory(arguments: bytes) -> bool:
     """Whether the arguments themselves name an absolute directory."""
-    if arguments is None or not (
+    if not (
         arguments.find(b'"cwd"') >= 0
         or arguments.find(b'"workingDirectory"') >= 0
         # A name may be written with escapes.

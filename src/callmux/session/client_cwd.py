@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw
 
 from callmux.context import CallContext, ClientPort, Directory, fingerprint
-from callmux.protocol.calling import DirectCall
+from callmux.protocol.calling import DirectCall, raw
 from callmux.protocol.jsonrpc import RpcError
 from callmux.session import cwd
 from callmux.session.facts import NOTHING, Facts
@@ -54,7 +54,7 @@ def circumstances(port: ClientPort, params: DirectCall | Raw | None) -> CallCont
         headers=said.headers,
         about=about if where is None else {**about, "cwd": where},
         elsewhere=said.elsewhere,
-        owner=owner_of(said.principal, said.headers),
+        owner=owner_of(said.principal, said.headers) if said.principal or said.headers else "",
         principal=said.principal,
         profile=facts.profile,
         audiences=said.audiences,
@@ -91,18 +91,21 @@ def find(
     """The directory for a request; None where nobody knows. It is kept for later requests of the session.
     Where the client itself must be asked, what gives it then."""
     facts, said = port.session.facts, port.said
-    if isinstance(params, DirectCall):
+    if type(params) is DirectCall:
         params = None if params.meta is None else params.raw()
-    if params is not None and (path := cwd.from_meta(params)) is not None:
+    if params is not None and (path := cwd.from_meta(raw(params))) is not None:
         facts.cwd, facts.cwd_source = path, "meta"
         return Directory(path)
     if said.cwd is not None:
         return Directory(said.cwd)
+    if facts.cwd is not None:
+        return _known(facts)
+    if not (port.asks_roots and said.streams):
+        return None
     # `in` costs an exception
-    asks = facts.cwd is None and said.streams and port.capabilities.find(b'"roots"') >= 0
-    if asks and port.asks_roots and (not facts.roots_asked or facts.asking.locked()):
+    if port.capabilities.find(b'"roots"') >= 0 and (not facts.roots_asked or facts.asking.locked()):
         return _asked(port, facts)
-    return _known(facts)
+    return None
 
 
 def _known(facts: Facts) -> Directory | None:

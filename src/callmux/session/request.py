@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -130,7 +130,11 @@ class Request(msgspec.Struct, eq=False):
         began: When it came, by the monotonic clock, where somebody listens.
         trace: What the tracer keeps with it.
         progress: The params of the last progress that its client was sent; None for none.
+        asks_roots: Whether its client may be asked for its roots, where nothing else says in which directory
+            it works.
     """
+
+    asks_roots: ClassVar[bool] = True
 
     session: SessionPort
     id: Id
@@ -234,12 +238,6 @@ class Request(msgspec.Struct, eq=False):
     def is_parked(self) -> bool:
         """Whether its client is to come again for its answer."""
         return False
-
-    @property
-    def asks_roots(self) -> bool:
-        """Whether its client may be asked for its roots, where nothing else says in which directory it
-        works."""
-        return True
 
     @property
     def server_level(self) -> str | None:

@@ -215,7 +215,7 @@ class Session(Unparked):
         self, message: Asked | Calling, said: Said, asked: modern.Asked | None = None
     ) -> None:
         """See `Handler.stateless`."""
-        if message.id not in self._requests and self.peer.state is not State.CLOSED:
+        if message.id not in self._requests and not self.peer.closed:
             self._handler.stateless(self, message, said, asked)
 
     def enter(self, request: Request, params: DirectCall | Raw | None) -> None:

@@ -97,15 +97,27 @@ class LaneChoice:
             target: What is called.
             apart: Whether the connection that it would share has become another client's.
         """
-        main = self._main
+        main, questions = self._main, self._questions
         if self.exclusive is client and scope is None:
+            return None
+        connection = main.connection
+        if (
+            scope is None
+            and self.exclusive is None
+            and connection is not None
+            and connection.audience.owner is None
+            and client.server_level is None
+            and not (questions.apart or target in questions.tools.names)
+            and main.era is Era.LEGACY
+            and (client.version not in MODERN or not self._known.has_modern)
+            and telling(client.capabilities, self.sharing.rootless) == main.declares
+        ):
+            # Nearly always; what is said below says the same.
             return None
         declared = self.declared(client)
         owner = main.connection.audience.owner if main.connection is not None else None
-        asking, its = self._questions.asks(target), main.era
-        # Whoever speaks another revision is served in this one where the server has no other.
-        only = its is Era.LEGACY and (client.version not in MODERN or not self._known.has(Era.MODERN))
-        era = its if only else self.era_of(client)
+        asking, its = questions.asks(target), main.era
+        era = its if its is Era.LEGACY and client.version not in MODERN else self.era_of(client)
         key = choose_lane(
             client, declared, main.declares, owner, asking=asking, scope=scope, era=era, main_era=its
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -43,14 +44,14 @@ class Process:
         self.capabilities: dict[str, Any] = {
             kind: {"listChanged": True} for kind in ("tools", "prompts", "resources")
         }
-        self.identity = msgspec.json.encode(INFO)
+        self.own = self.identity = msgspec.json.encode(INFO)
         self.complete = True
         self.instructions = "use it"
         self.entitlements = self
         self.portraits = self
         self.rights: Any = None
         self.hold = Freshness()
-        self.runtime: Any = None
+        self.runtime: Any = SimpleNamespace(is_transparent=False)
         self.levels: list[str | None] = []
         self.present: list[Session] = []
         self.subscriptions = self

@@ -190,8 +190,8 @@ async def test_a_call_that_was_read_in_one_step_goes_the_same_way() -> None:
     body = json.dumps({"id": 1, "method": "tools/call", "params": params}).encode()
     found = of_caller(body, "x")
     assert found is not None
-    calling, asked = found
-    desk.session.receive_stateless(calling, NOTHING, asked)
+    calling, about = found
+    desk.session.receive_stateless(calling, NOTHING, about.asked)
     question = await desk.answer(1)
     assert question["inputRequests"] == {"q1": {"method": "roots/list"}}
     bare = {"name": "x", "arguments": {"a": 1}, "_meta": {"progressToken": 5}}

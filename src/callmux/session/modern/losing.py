@@ -64,18 +64,19 @@ class Losing(Generic[R]):
 
     Args:
         harmless: Whether carrying out a plan twice does no harm.
+
+    Attributes:
+        going_on: Requests that nobody waits for now, by what they ask.
+        doubts: What was asked by those whose end nobody knows.
     """
 
     def __init__(self, harmless: Callable[[Plan], bool]) -> None:
         self._is_harmless = harmless
-        self._going_on: dict[bytes, tuple[R, asyncio.TimerHandle]] = {}
-        self._doubts: dict[bytes, asyncio.TimerHandle] = {}
+        self.going_on: dict[bytes, tuple[R, asyncio.TimerHandle]] = {}
+        self.doubts: dict[bytes, asyncio.TimerHandle] = {}
 
     def __repr__(self) -> str:
-        return f"Losing({len(self._going_on)} go on, {len(self._doubts)} in doubt)"
-
-    def __bool__(self) -> bool:
-        return bool(self._going_on or self._doubts)
+        return f"Losing({len(self.going_on)} go on, {len(self.doubts)} in doubt)"
 
     def lost(self, request: R) -> bool:
         """Takes a request whose client has lost it; whether it goes on."""
@@ -83,16 +84,16 @@ class Losing(Generic[R]):
         if key is None:
             return False
         if self._may_go_on(request):
-            if key in self._going_on or len(self._going_on) >= MOST:
+            if key in self.going_on or len(self.going_on) >= MOST:
                 return False
-            self._going_on[key] = request, loop.call_later(GRACE_SECONDS, self._give_up, key)
+            self.going_on[key] = request, loop.call_later(GRACE_SECONDS, self._give_up, key)
             return True
         # A call without a number was never sent.
         if request.method == "tools/call" and getattr(request.job, "number", request.job is not None):
             self.forget_doubt(key)
-            if len(self._doubts) >= MOST:
-                self.forget_doubt(next(iter(self._doubts)))
-            self._doubts[key] = loop.call_later(DOUBT_SECONDS, self.forget_doubt, key)
+            if len(self.doubts) >= MOST:
+                self.forget_doubt(next(iter(self.doubts)))
+            self.doubts[key] = loop.call_later(DOUBT_SECONDS, self.forget_doubt, key)
         return False
 
     def _may_go_on(self, request: R) -> bool:
@@ -104,7 +105,7 @@ class Losing(Generic[R]):
     def take(self, request: R) -> R | None:
         """The lost request that this one is the same as; it is lost no longer."""
         key = key_of(request)
-        found = None if key is None else self._going_on.pop(key, None)
+        found = None if key is None else self.going_on.pop(key, None)
         if found is None:
             return None
         found[1].cancel()
@@ -117,25 +118,25 @@ class Losing(Generic[R]):
 
     def forget_doubt(self, key: bytes) -> bool:
         """Forgets a request whose end nobody knows; whether there was one."""
-        timer = self._doubts.pop(key, None)
+        timer = self.doubts.pop(key, None)
         if timer is not None:
             timer.cancel()
         return timer is not None
 
     def forget(self, concerns: Callable[[R], bool]) -> None:
         """Gives up the requests of a client that has left for good."""
-        for key, (request, _) in list(self._going_on.items()):
+        for key, (request, _) in list(self.going_on.items()):
             if concerns(request):
                 self._give_up(key)
 
     def close(self) -> None:
         """Gives up all of them."""
         self.forget(lambda request: True)
-        for key in list(self._doubts):
+        for key in list(self.doubts):
             self.forget_doubt(key)
 
     def _give_up(self, key: bytes) -> None:
-        request, timer = self._going_on.pop(key)
+        request, timer = self.going_on.pop(key)
         timer.cancel()
         request.cancel(LEFT)
 

@@ -13,7 +13,7 @@ import hashlib
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Raw
@@ -99,7 +99,11 @@ class ModernRequest(Request, kw_only=True):
         lacks: What its client would have had to declare.
         error_code: That of the error it was answered with.
         ended: Whether nothing more will come of it.
+        asks_roots: Never, because a question for every call would cost more than a directory is worth. The
+            client names it.
     """
+
+    asks_roots: ClassVar[bool] = False
 
     asked: modern.Asked
     declared: bytes = b"{}"
@@ -113,15 +117,15 @@ class ModernRequest(Request, kw_only=True):
     hints: Callable[[], bytes] | None = None
     told: Callable[[ModernRequest, Job, bytes], bytes] | None = None
     over: Callable[[], None] | None = None
-    questions: dict[str, OpenQuestion] = msgspec.field(default_factory=dict)
-    given: dict[str, Raw] = msgspec.field(default_factory=dict)
-    names: set[str] = msgspec.field(default_factory=set)
+    questions: dict[str, OpenQuestion] | None = None
+    given: dict[str, Raw] | None = None
+    names: frozenset[str] = frozenset()
     gathering: asyncio.Handle | None = None
     parker: asyncio.Task[None] | None = None
     state: str | None = None
     kept: tuple[bytes, bool] | None = None
-    waits: list[tuple[float, float]] = msgspec.field(default_factory=list)
-    lacks: dict[str, Any] = msgspec.field(default_factory=dict)
+    waits: tuple[tuple[float, float], ...] = ()
+    lacks: dict[str, Any] | None = None
     token: Raw | None = None
     error_code: int | None = None
     ended: bool = False
@@ -151,12 +155,6 @@ class ModernRequest(Request, kw_only=True):
     def lasting(self) -> bool:
         # What is lent for a request is lent to others afterwards.
         return self.session.over is None
-
-    @property
-    def asks_roots(self) -> bool:
-        """Whether its client may be asked for its roots: never, because a question for every call would cost
-        more than a directory is worth. The client names it."""
-        return False
 
     @property
     def params(self) -> Raw:
@@ -202,17 +200,19 @@ class ModernRequest(Request, kw_only=True):
         if wanted is None or self.method not in MAY_ASK or self.parking is None:
             raise RpcError(METHOD_NOT_FOUND, f"the client cannot be asked {method} during {self.method}")
         if not modern.declares(self.declared, wanted):
-            self.lacks |= wanted
+            self.lacks = {**(self.lacks or {}), **wanted}
             raise RpcError(METHOD_NOT_FOUND, f"the client has not declared that it answers {method}")
         if self.ended:
             raise NotWaiting
-        if name is not None and name in self.given:
+        if name is not None and self.given and name in self.given:
             return bytes(self.given.pop(name))
         key = self._key(name)
         told: dict[str, Any] = {"method": method}
         if params is not None:
             told["params"] = modern.question(params)
         question = OpenQuestion(msgspec.json.encode(told), asyncio.get_running_loop().create_future())
+        if self.questions is None:
+            self.questions = {}
         self.questions[key] = question
         self._gather()
         try:
@@ -224,7 +224,7 @@ class ModernRequest(Request, kw_only=True):
         """What a question is called: as its server calls it, where no other one of this request was."""
         if name is None or name in self.names:
             name = next(key for n in itertools.count(1) if (key := f"q{n}") not in self.names)
-        self.names.add(name)
+        self.names |= {name}
         return name
 
     def _gather(self) -> None:
@@ -238,7 +238,7 @@ class ModernRequest(Request, kw_only=True):
             self.parker = at_once(self._park())
 
     def _open(self) -> dict[str, bytes]:
-        return {key: one.raw for key, one in self.questions.items() if not one.answer.done()}
+        return {key: one.raw for key, one in (self.questions or {}).items() if not one.answer.done()}
 
     async def _park(self) -> None:
         assert self.parking is not None
@@ -247,13 +247,13 @@ class ModernRequest(Request, kw_only=True):
             # Answered or given up meanwhile: whoever comes with the state finds nothing.
             return
         if state is None:
-            for question in self.questions.values():
+            for question in (self.questions or {}).values():
                 if not question.answer.done():
                     why = "too many requests wait for answers of their clients"
                     question.answer.set_exception(RpcError(INTERNAL_ERROR, why))
             return
         self.state = state
-        self.waits.append((asyncio.get_running_loop().time(), math.inf))
+        self.waits = (*self.waits, (asyncio.get_running_loop().time(), math.inf))
         self.way.conclude(self, modern.input_required(self._open(), state, self.info))
 
     @property
@@ -266,7 +266,8 @@ class ModernRequest(Request, kw_only=True):
 
     def resume(self, round: Round) -> None:
         """Its client has come again: a new round begins, which it is in flight in."""
-        self.waits[-1] = self.waits[-1][0], asyncio.get_running_loop().time()
+        since, _ = self.waits[-1]
+        self.waits = (*self.waits[:-1], (since, asyncio.get_running_loop().time()))
         self.hints = None
         self.rejoin(round)
 
@@ -278,7 +279,7 @@ class ModernRequest(Request, kw_only=True):
         self.way.enter(self, round.params)
         asked = round.asked
         for key, raw in asked.answers.items():
-            question = self.questions.get(key)
+            question = (self.questions or {}).get(key)
             if question is not None and not question.answer.done():
                 question.answer.set_result(bytes(raw))
         if self.kept is not None:
@@ -319,7 +320,8 @@ class ModernRequest(Request, kw_only=True):
                 usage.ended(job, outcome, alone=alone)
             else:
                 given = job.arguments
-                usage.direct(len(outcome.raw) + (0 if given is None else len(given)), alone=alone)
+                size = len(outcome.raw) + (0 if given is None else len(given))
+                usage.direct(size, alone=alone)
             if self.lacks and outcome.is_error:
                 self.refused(self._lacking(outcome.raw))
             else:
@@ -334,7 +336,18 @@ class ModernRequest(Request, kw_only=True):
 
     def answered(self, result: bytes | Raw) -> None:
         hints = b"" if self.hints is None else self.hints()
-        self._answer(modern.complete(result, self.info, hints), False)
+        body = modern.complete(result, self.info, hints)
+        if self.state is not None or self.lost:
+            self._answer(body, False)
+            return
+        # What `_answer` does where somebody waits.
+        if self.gathering is None and not self.questions and not self.ended:
+            self.ended, self.kept = True, None
+            if self.over is not None:
+                self.over()
+        else:
+            self._end()
+        self.way.conclude(self, body, False)
 
     def refused(self, error: RpcError) -> None:
         if self.lacks and error.code not in MODERN_CODES:
@@ -345,9 +358,10 @@ class ModernRequest(Request, kw_only=True):
 
     def _lacking(self, instead: bytes) -> RpcError:
         """The request has failed, and its client could not be asked what its server wanted to know."""
-        names = ", ".join(sorted(self.lacks))
+        lacks = self.lacks or {}
+        names = ", ".join(sorted(lacks))
         why = f"this request needs a client that declares {names}"
-        error = modern.lacking(self.lacks, why)
+        error = modern.lacking(lacks, why)
         error.data["answer"] = Raw(instead)
         return error
 
@@ -369,7 +383,7 @@ class ModernRequest(Request, kw_only=True):
         self.ended, self.state, self.lost, self.kept = True, None, False, None
         if self.gathering is not None:
             self.gathering.cancel()
-        for question in self.questions.values():
+        for question in (self.questions or {}).values():
             if not question.answer.done():
                 question.answer.set_exception(NotWaiting())
         if self.over is not None:

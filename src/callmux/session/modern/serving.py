@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Coroutine
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -22,20 +22,21 @@ from callmux.protocol.caching import Freshness
 from callmux.protocol.calling import Calling, DirectCall, raw
 from callmux.protocol.extensions import ADDRESSED, LISTING, OWNERS
 from callmux.protocol.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
-from callmux.protocol.methods import CAPABILITIES, RESOURCES_READ, declared
+from callmux.protocol.methods import CAPABILITIES, RESOURCES_READ
 from callmux.protocol.modern import CACHED, Asked
-from callmux.protocol.params import DISCOVER, LEVELS, LISTEN, SUBSCRIBER, members, progress_token
-from callmux.protocol.versions import MODERN, SUPPORTED
+from callmux.protocol.params import DISCOVER, LISTEN, SUBSCRIBER, members, progress_token
+from callmux.protocol.versions import MODERN
 from callmux.rings.converting import as_result
 from callmux.rings.ring import Job
 from callmux.router.greeting import Portrait
 from callmux.router.offers import Offers
-from callmux.session.facts import BRIDGE, Said, canonical
+from callmux.session.facts import BRIDGE, Said
 from callmux.session.handler import Handler
 from callmux.session.modern.listening import Listening, read
 from callmux.session.modern.losing import Losing, in_doubt
 from callmux.session.modern.parking import Parking
 from callmux.session.modern.request import ModernRequest, Round, digest_of
+from callmux.session.modern.saying import declared_by, discovery, has, in_one_spelling, is_lower
 from callmux.session.modern.tasks import ExtendedTasks
 from callmux.session.request import Request
 from callmux.session.session import Session
@@ -57,7 +58,8 @@ SUBSCRIBE_SECONDS = 5.0
 
 _READ = frozenset({RESOURCES_READ, *LISTING, *ADDRESSED})
 """Requests whose answer says for how long it holds, and nobody tells when it does no longer."""
-_NOTHING = Asked(MODERN[0], b"{}")
+NOTHING = b"{}"
+_NOTHING = Asked(MODERN[0], NOTHING)
 
 
 class Permits(Protocol):
@@ -73,6 +75,10 @@ class Images(Protocol):
     @property
     def identity(self) -> bytes:
         """Who answers, as JSON."""
+
+    @property
+    def own(self) -> bytes:
+        """The same, where callmux answers for itself."""
 
     def of(self, session: Session) -> Portrait:
         """What callmux says of itself to this client."""
@@ -149,6 +155,25 @@ class Serving:
         self, session: Session, message: jsonrpc.Request | Calling, said: Said, asked: Asked | None = None
     ) -> None:
         """Takes a request, which the session answers sooner or later; see `Handler.stateless`."""
+        params, losing = message.params, self._losing
+        if type(params) is DirectCall and asked is not None and asked.log_level is None:
+            declared = in_one_spelling(asked.capabilities)
+            if declared is not None and not (losing.going_on or losing.doubts):
+                # What is done below for a call, where nothing stands in its way.
+                request = ModernRequest(
+                    session, message.id, message.method, said, asked=asked, declared=declared, way=session
+                )
+                request.parking, request.losing, request.over = self._parking, losing, session.over
+                request.stripped = params
+                if declared != NOTHING and tasks.declares(declared):
+                    request.told = self._told
+                _introduce(session, request)
+                images = self._current.portraits
+                is_own = not self._current.runtime.is_transparent
+                request.info = images.own if is_own else images.identity
+                session.enter(request, params)
+                session.run(request, params)
+                return
         request = ModernRequest(
             session,
             message.id,
@@ -160,11 +185,11 @@ class Serving:
             losing=self._losing,
             over=session.over,
         )
-        params = message.params
         session.enter(request, params)
         try:
             request.asked = asked or modern.read(message.method, raw(params))
-            request.declared = _declared(request.asked.capabilities)
+            given = request.asked.capabilities
+            request.declared = given if given == NOTHING else declared_by(given)
             _introduce(session, request)
             if isinstance(params, DirectCall):
                 request.info = self._current.portraits.identity
@@ -188,12 +213,12 @@ class Serving:
         needed = CAPABILITIES.get(method)
         if needed is None and method in OWNERS and self._current.offers.sole is None:
             needed = OWNERS[method].key
-        if portrait is not None and needed is not None and not _has(portrait, needed):
+        if portrait is not None and needed is not None and not has(portrait, needed):
             raise RpcError(METHOD_NOT_FOUND, f"method not found: {method}")
         if portrait is not None and (method in CACHED or method in _READ):
             request.hints = partial(self._hints, session, method)
         if portrait is not None and method == DISCOVER:
-            request.answered(_discovery(portrait))
+            request.answered(discovery(portrait))
         elif portrait is not None and method == LISTEN:
             session.follow(request, self._listen(session, request, params, portrait), None)
         else:
@@ -203,12 +228,13 @@ class Serving:
 
     def _run(self, session: Session, request: ModernRequest) -> None:
         """Has a request go the way of any other."""
-        if request.method == "tools/call" and tasks.declares(request.declared):
+        declared, losing = request.declared, self._losing
+        if declared != NOTHING and request.method == "tools/call" and tasks.declares(declared):
             request.told = self._told
-        if self._losing and self._made_anew(session, request):
+        if (losing.going_on or losing.doubts) and self._made_anew(session, request):
             return
         level = request.asked.log_level
-        if level is not None and _is_lower(level, session.server_level):
+        if level is not None and is_lower(level, session.server_level):
             session.server_level = level
             self._tasks.spawn(self._leveled(session, request))
         else:
@@ -364,37 +390,3 @@ def _introduce(session: Session, request: ModernRequest) -> None:
     session.version, session.capabilities = request.asked.version, request.declared
     if request.asked.client_name is not None:
         session.facts.client_name = request.asked.client_name
-
-
-def _has(portrait: Portrait, needed: str) -> bool:
-    """Whether a capability is declared."""
-    told = portrait.capabilities
-    return needed in told or needed in declared(msgspec.json.encode(told))
-
-
-def _discovery(portrait: Portrait) -> bytes:
-    told: dict[str, object] = {"supportedVersions": list(SUPPORTED), "capabilities": portrait.capabilities}
-    if portrait.instructions:
-        told["instructions"] = portrait.instructions
-    return msgspec.json.encode(told)
-
-
-def _is_lower(level: str, than: str | None) -> bool:
-    return than is None or LEVELS.index(level) < LEVELS.index(than)
-
-
-def _declared(capabilities: bytes) -> bytes:
-    """What a client declares, in one spelling.
-
-    Raises:
-        RpcError: It cannot be read.
-    """
-    try:
-        return _canonical(capabilities)
-    except (ValueError, msgspec.MsgspecError) as error:
-        raise RpcError(INVALID_PARAMS, f"clientCapabilities: {error}") from None
-
-
-@lru_cache(maxsize=256)
-def _canonical(capabilities: bytes) -> bytes:
-    return canonical(msgspec.json.decode(capabilities, type=dict[str, Raw]))

@@ -16,6 +16,7 @@ import msgspec
 from callmux.guard.gate import Gate
 from callmux.guard.principal import Principal
 from callmux.protocol.mirrored import PREFIX
+from callmux.protocol.modern_call import NOTHING
 from callmux.protocol.routing import METHOD, NAME, VERSION, decoded
 from callmux.session.facts import Said
 from callmux.transport.http.exchange import Exchange
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from callmux.transport.http.web_session import WebSession
 
 Fields: TypeAlias = list[tuple[bytes, bytes]]
-Group: TypeAlias = tuple[str, str, str]
-"""Who may use a session: its owner, the profile in its address, and the profile it has."""
 
 LENGTH = b"content-length"
 LARGEST = 64 * 1024
@@ -61,12 +60,14 @@ class Named(msgspec.Struct, eq=False):
         calls: The tool that it calls; None where it is no call.
         has_arguments: Whether it says something of the arguments.
         headers: All headers of such a request, once somebody has asked for them.
+        definition: The tool as its server listed it when it wanted no arguments in headers; empty before.
     """
 
     given: Mapping[str, str]
     calls: str | None = None
     has_arguments: bool = False
     headers: dict[str, str] | None = None
+    definition: bytes | None = b""
 
 
 ALIKE = Named({})
@@ -184,11 +185,12 @@ class StatelessHead(PlainHead):
 
     Attributes:
         version: The revision.
-        group: Whose sessions such requests are lent (`callmux.transport.http.seats`); None before the first.
-        whose: For whom that holds.
+        about: What the last of its requests said of itself.
+        whose: From whom that was.
+        pool: The sessions that wait for the next one like it (`callmux.transport.http.seats`).
     """
 
-    __slots__ = ("_kept", "group", "version", "whose")
+    __slots__ = ("_kept", "about", "pool", "version", "whose")
 
     def __init__(
         self,
@@ -203,7 +205,8 @@ class StatelessHead(PlainHead):
         same, named = _apart(fields)
         super().__init__(url, same, exchange, said, limits, gate, kind)
         self._kept: dict[tuple[tuple[bytes, bytes], ...], Named] = {}
-        self.group: Group | None = None
+        self.about = NOTHING
+        self.pool: list[WebSession] = []
         self.whose: Principal | None = None
         self.version = exchange.headers.get(VERSION, "").strip(" \t")
         own = self._named(named)

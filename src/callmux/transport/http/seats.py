@@ -16,14 +16,12 @@ from typing import TypeAlias
 from callmux.context import Loan
 from callmux.protocol.modern import Asked
 from callmux.transport.http.exchange import Exchange, Refusal
-from callmux.transport.http.heads import Group
 from callmux.transport.http.web_session import WebSession
 
 IDLE_SECONDS = 60.0
 """How long a session waits for the next request like its last one."""
 
 Key: TypeAlias = tuple[str, str, str, bytes, str | None, str | None]
-"""A group, and what its requests say of themselves."""
 
 
 class Seats:
@@ -61,9 +59,8 @@ class Seats:
             Refusal: There is no room, or no such profile.
         """
         profile = self._profile(exchange)
-        group = self._owner(exchange), exchange.profile, profile
-        key = (*group, asked.capabilities, asked.client_name, asked.log_level)
-        if (waiting := self.idle(key)) is not None:
+        key = self._key(exchange, profile, asked)
+        if (waiting := self.lend(self._idle.get(key, []))) is not None:
             return waiting
         self._idle.pop(key, None)
         seat = await self._begin(secrets.token_hex(16), exchange, profile)
@@ -75,17 +72,27 @@ class Seats:
         seat.session.loan = Loan(key)
         return seat
 
-    def group(self, exchange: Exchange) -> Group | None:
-        """Whose sessions a request may be lent; None where it is to be refused."""
+    def _key(self, exchange: Exchange, profile: str, asked: Asked) -> Key:
+        return (
+            self._owner(exchange),
+            exchange.profile,
+            profile,
+            asked.capabilities,
+            asked.client_name,
+            asked.log_level,
+        )
+
+    def idle(self, exchange: Exchange, asked: Asked) -> list[WebSession]:
+        """The sessions that wait for such a request, as long as there are any; none where one must begin
+        first, or the request is to be refused. For `lend`."""
         try:
             profile = self._profile(exchange)
         except Refusal:
-            return None
-        return self._owner(exchange), exchange.profile, profile
+            return []
+        return self._idle.get(self._key(exchange, profile, asked), [])
 
-    def idle(self, key: Key) -> WebSession | None:
-        """A session that waits for a request of this kind; None where one must begin first."""
-        idle = self._idle.get(key)
+    def lend(self, idle: list[WebSession]) -> WebSession | None:
+        """One of the sessions that wait; None where there is none."""
         while idle:
             seat = idle.pop()
             if not seat.closed:

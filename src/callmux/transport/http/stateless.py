@@ -25,6 +25,8 @@ from callmux.transport.http.web_session import WebSession
 
 KEEPALIVE_SECONDS = 5.0
 """After how long something is sent on a stream that brings nothing."""
+RESULT = b'{"jsonrpc":"2.0","id":%d,"result":'
+"""How the answer begins of a request whose id is a number, and that did not fail."""
 STREAM_HEAD = {
     "content-type": EVENT_STREAM,
     "cache-control": "no-cache, no-transform",
@@ -173,7 +175,7 @@ _LINE = msgspec.json.Decoder(_Line)
 
 def code_of(line: bytes, id: int | str) -> int | None:
     """The code of the error in an answer; None for a result."""
-    if type(id) is int and line.startswith(b'{"jsonrpc":"2.0","id":%d,"result":' % id):
+    if type(id) is int and line.startswith(RESULT % id):
         return None
     if not line.startswith(jsonrpc.failure_raw(id, b"")[:-2]):
         return None

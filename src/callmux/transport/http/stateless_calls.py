@@ -16,17 +16,15 @@ from callmux.guard.gate import GONE
 from callmux.protocol import jsonrpc, modern, routing
 from callmux.protocol.calling import Calling
 from callmux.protocol.jsonrpc import Request, RpcError
-from callmux.protocol.modern import Asked
-from callmux.protocol.modern_call import of_caller
+from callmux.protocol.modern_call import About, of_caller
 from callmux.session.facts import Said
 from callmux.transport.http.exchange import Exchange
 from callmux.transport.http.heads import Fields, Named, StatelessHead
 from callmux.transport.http.intake import request_id
 from callmux.transport.http.listener import Listener
 from callmux.transport.http.plain import PlainCalls, PlainCarrier, PlainReply, may_be_known
-from callmux.transport.http.stateless import code_of, go_on, has_left, note, read
+from callmux.transport.http.stateless import RESULT, code_of, go_on, has_left, note, read
 from callmux.transport.http.streams import Stream
-from callmux.transport.http.web_session import WebSession
 
 
 class StatelessReply(PlainReply, eq=False):
@@ -41,16 +39,22 @@ class StatelessReply(PlainReply, eq=False):
     listener: Listener
 
     def answered(self, line: bytes) -> None:
+        # The session is free already: the request is over.
         calls, listener = self.calls, self.listener
         del calls.waiting[self]
-        listener.seats.release(self.seat)
-        code = code_of(line, self.id)
-        status = 200 if code is None else modern.status_of(code)
+        id = self.id
+        if type(id) is int and line.startswith(RESULT % id):
+            # Nearly always: what `code_of` finds first, without its frame.
+            status = 200
+        else:
+            status = modern.status_of(code_of(line, id))
         self.carrier.answer(self, line, listener.leaving, status)
         calls.over(self, status)
 
     def become_stream(self) -> Stream:
         del self.calls.waiting[self]
+        # From now on two hold the session: the request, and what answers it.
+        self.seat.hold()
         stream, exchange = self.seat.open_stream(self.id), self.as_exchange()
         # At once: its client may leave before the rest begins.
         stays = exchange.when_left(partial(has_left, self.seat, self.id))
@@ -64,7 +68,6 @@ class StatelessReply(PlainReply, eq=False):
         # What comes of it is for nobody.
         self.seat.open_stream(self.id)
         has_left(self.seat, self.id)
-        self.listener.seats.release(self.seat)
         self.calls.over(self, GONE)
 
 
@@ -95,60 +98,52 @@ class StatelessCalls:
         listener, calls = self._listener, self._calls
         if not calls.takes(head, body) or (found := self._read(head, named, body)) is None:
             return False
-        message, asked = found
-        id, now = request_id(None), self._now()
+        message, about = found
+        id, now, gate = request_id(None), self._now(), head.gate
         exchange: Exchange | None = None
-        if head.gate is None:
-            seat = self._idle(head, head.exchange, asked)
-            if seat is None:
-                return False
-            said = head.said_again(seat, id, now)
-        else:
+        if gate is not None:
             exchange = head.exchange.again(id, now)
             if named is not head.own:
                 exchange.headers = head.headers(named)
             if not calls.enters(carrier, exchange, head, body):
                 return True
-            seat = self._idle(head, exchange, asked)
-            if seat is None:
+        principal = None if exchange is None else exchange.principal
+        if not head.pool or about is not head.about or principal is not head.whose:
+            # They are the same for the next one that says the same, as long as the configuration is.
+            head.pool = listener.seats.idle(exchange or head.exchange, about.asked)
+            head.about, head.whose = about, principal
+        seat = listener.seats.lend(head.pool)
+        if seat is None:
+            if exchange is not None:
                 carrier.go_on(exchange, calls.route, body)
-                return True
-            said = note(seat, exchange, listener)
+            return exchange is not None
+        said = head.said_again(seat, id, now) if exchange is None else note(seat, exchange, listener)
         shown = body if listener.shows_bodies else None
         reply = StatelessReply(calls, carrier, head, seat, message.id, id, exchange, shown, now, listener)
         calls.await_answer(reply)
-        # See `WebSession.hold`.
-        seat.active += 1
-        seat.session.receive_stateless(message, said, asked)
+        seat.session.receive_stateless(message, said, about.asked)
         return True
 
-    def _idle(self, head: StatelessHead, exchange: Exchange, asked: Asked) -> WebSession | None:
-        """A session that waits for such a request; None where there is none."""
-        seats = self._listener.seats
-        if head.group is None or exchange.principal is not head.whose:
-            group = seats.group(exchange)
-            if group is None:
-                return None
-            # It is the same for the next one, as long as the configuration is.
-            head.group, head.whose = group, exchange.principal
-        return seats.idle((*head.group, asked.capabilities, asked.client_name, asked.log_level))
-
-    def _read(self, head: StatelessHead, named: Named, body: bytes) -> tuple[Request | Calling, Asked] | None:
+    def _read(self, head: StatelessHead, named: Named, body: bytes) -> tuple[Request | Calling, About] | None:
         """What a body asks for, and says of itself; None where that is to be refused, or is no request."""
         tool = named.calls
         if tool is not None and not named.has_arguments:
-            found = of_caller(body, tool)
-            if found is not None and found[1].version == head.version and not self._mirrors(tool):
-                return found
+            found = of_caller(body, tool, head.about)
+            if found is not None and found[1].asked.version == head.version:
+                definition = self._definition(tool)
+                if definition is named.definition or self._is_plain(named, definition):
+                    return found
         message = jsonrpc.of_client(body)
         if not isinstance(message, Request):
             return None
         try:
-            return message, read(head.headers(named), self._listener, message)
+            return message, About(read(head.headers(named), self._listener, message))
         except RpcError:
             return None
 
-    def _mirrors(self, tool: str) -> bool:
-        """Whether a tool wants some of its arguments in headers."""
-        definition = self._definition(tool)
-        return definition is not None and routing.wants_arguments(definition)
+    def _is_plain(self, named: Named, definition: bytes | None) -> bool:
+        """Whether a tool wants none of its arguments in headers; it is asked once for each listing of it."""
+        if definition is not None and routing.wants_arguments(definition):
+            return False
+        named.definition = definition
+        return True

@@ -42,7 +42,12 @@ class KnownEra:
     Args:
         path: Where it is kept over processes; None for nowhere.
         only: The only era that it is ever spoken to in; None for either.
+
+    Attributes:
+        has_modern: Whether it was spoken to without a handshake, as known when it was spoken to last.
     """
+
+    has_modern = False
 
     def __init__(self, path: Path | None = None, only: Era | None = None) -> None:
         self._path = path
@@ -58,8 +63,7 @@ class KnownEra:
 
     def has(self, era: Era) -> bool:
         """Whether the server was spoken to in this era."""
-        if self._before is None:
-            self._recall()
+        self._recall()
         return era in self._has
 
     def lacks(self, era: Era) -> bool:
@@ -99,12 +103,14 @@ class KnownEra:
         self._marks[era.name] = mark
         self._has.add(era)
         self._lacks.discard(era)
+        self.has_modern = Era.MODERN in self._has
 
     def missed(self, era: Era) -> None:
         """The server does not speak this era."""
         self._recall()
         self._has.discard(era)
         self._lacks.add(era)
+        self.has_modern = Era.MODERN in self._has
         self._missed.add(era)
 
     async def keep(self) -> None:
