@@ -23,9 +23,6 @@ from tests.redis_server import RedisServer
 from tests.support import play, run
 from tests.waiting import bounded
 
-# Until all tests are read (`pytest_collection_finish`): of what that makes almost nothing is garbage.
-gc.disable()
-
 # On a busy machine any step may take long: that says nothing about the code.
 settings.register_profile("callmux", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("callmux")
@@ -72,11 +69,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: rank(item.path, ROOT / "tests"))
 
 
-def pytest_collection_finish() -> None:
-    """What was collected stays to the end: the garbage collector need not look at it, now or later."""
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is read stays to the end: the garbage collector need not look at it, neither while it is made nor
+    later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
