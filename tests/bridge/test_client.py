@@ -6,11 +6,11 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from callmux.bridge.client import HttpClient
+from callmux.bridge.client import Connection, HttpClient
 from callmux.bridge.endpoint import read_endpoint
 from callmux.bridge.failures import LinkFailure, Reason
 from tests.bridge.bench import FakeListener
@@ -27,6 +27,13 @@ class Kept:
         self.headers: dict[bytes, bytes] = {}
         self.data = b""
         self.ended: str | None = None
+        self.whole: bytes | None = None
+        self.takes = True
+
+    def takes_whole(self, body: bytes) -> bool:
+        if self.takes:
+            self.whole, self.ended = body, "done"
+        return self.takes
 
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
         self.status, self.headers = status, headers
@@ -203,3 +210,81 @@ async def _break(listener: FakeListener) -> None:
     await until(lambda: bool(listener._writers))
     for writer in listener._writers:
         writer.write(b"HTTP/1.1 400 no\r\n\r\n")
+
+
+PLAIN = (
+    b"HTTP/1.1 200 OK\r\ndate: today\r\ncontent-length: 2\r\nmcp-session-id: s\r\n"
+    b"content-type: application/json\r\nx-request-id: r\r\n\r\n{}"
+)
+
+
+def fed(data: bytes, *, takes: bool = True) -> tuple[Kept, Connection]:
+    """What becomes of an answer that comes in one piece."""
+    client = HttpClient.__new__(HttpClient)
+    client._idle, client._idle_elsewhere, client._all = [], {}, set()
+    client._loop = cast(Any, FakeClock())
+    connection, reply = Connection(client), Kept()
+    reply.takes = takes
+    connection._transport = cast(Any, Written())
+    connection.start(b"", reply)
+    connection.data_received(data)
+    return reply, connection
+
+
+class FakeClock:
+    def time(self) -> float:
+        return 1.0
+
+
+class Written:
+    def write(self, data: bytes) -> None:
+        """Goes nowhere."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+    abort = close
+
+
+def test_an_answer_like_nearly_every_one_is_taken_whole_and_its_connection_kept() -> None:
+    reply, connection = fed(PLAIN)
+    assert (reply.whole, reply.ended, reply.status) == (b"{}", "done", 0)
+    assert repr(connection) == "Connection(idle)"
+    assert connection._client._idle == [connection]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PLAIN.replace(b"200 OK", b"202 Accepted"),
+        PLAIN.replace(b"200 OK", b"404 Not Found"),
+        PLAIN.replace(b"application/json", b"text/event-stream"),
+        PLAIN.replace(b"application/json", b"application/json; charset=x"),
+        PLAIN.replace(b"x-request-id: r", b"connection: close"),
+        PLAIN.replace(b"x-request-id: r", b"keep-alive: timeout=5"),
+        PLAIN.replace(b"x-request-id: r", b"content-encoding: gzip"),
+        PLAIN.replace(b"x-request-id: r", b"transfer-encoding: chunked"),
+        PLAIN.replace(b"content-length: 2\r\n", b""),
+        PLAIN.replace(b"content-length: 2\r\n", b"content-length: 2\r\ncontent-length: 2\r\n"),
+        PLAIN.replace(b"content-length", b"Content-Length"),
+        PLAIN[:-1],
+        PLAIN + b"x",
+        PLAIN[:40],
+    ],
+)
+def test_any_other_answer_is_parsed(data: bytes) -> None:
+    assert fed(data)[0].whole is None
+
+
+def test_what_its_reply_does_not_take_whole_is_parsed() -> None:
+    reply, connection = fed(PLAIN, takes=False)
+    assert (reply.whole, reply.status, reply.data, reply.ended) == (None, 200, b"{}", "done")
+    connection._client._idle.clear()
+    connection.start(b"", reply)
+    reply.takes = True
+    connection.data_received(PLAIN)
+    assert reply.whole == b"{}"
+    # In the middle of another answer it is a part of that.
+    split, other = fed(PLAIN[:50])
+    other.data_received(PLAIN[50:])
+    assert (split.whole, split.data) == (None, b"{}")

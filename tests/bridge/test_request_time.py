@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from callmux.bridge.budget import MARGIN_MS
 from callmux.bridge.failures import LinkFailure, Reason
-from callmux.bridge.request_time import RequestTime
+from callmux.bridge.request_time import RequestTime, RequestTimes
 
 MARGIN = MARGIN_MS / 1000
 
@@ -113,3 +113,61 @@ async def test_an_answer_in_time_is_left_alone() -> None:
     await asyncio.sleep(20)
     request.time.end()
     assert request.waiter.result() == "an answer"
+
+
+class Several:
+    """The times of requests that are sent."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.times = RequestTimes(self._ping, lambda work: None)
+
+    async def _ping(self) -> None:
+        """Nobody asks here."""
+
+    def begin(self, id: int, seconds: float) -> asyncio.Future[Any]:
+        waiter: asyncio.Future[Any] = self.loop.create_future()
+        self.times.begin(id, waiter, seconds, True)
+        return waiter
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 2.5, 30.0])
+async def test_each_request_has_its_own_time_whenever_it_gets_its_timer(seconds: float) -> None:
+    several = Several()
+    await asyncio.sleep(0.3)
+    several.begin(1, 100.0)
+    await asyncio.sleep(0.4)
+    began = several.loop.time()
+    waiter = several.begin(2, seconds)
+    with pytest.raises(LinkFailure):
+        await waiter
+    assert round(several.loop.time() - began, 3) == seconds
+    several.times.end(1)
+    several.times.end(2)
+    several.times.close()
+    assert repr(several.times) == "RequestTimes(0 new, 0 with timers)"
+
+
+async def test_requests_that_are_answered_soon_get_no_timer() -> None:
+    several = Several()
+    for id in range(10):
+        several.begin(id, 30.0)
+        await asyncio.sleep(0.4)
+        assert several.times.end(id) == 0.0
+    assert repr(several.times) == "RequestTimes(0 new, 0 with timers)"
+    await asyncio.sleep(2)
+    assert several.times._timer is None
+
+
+async def test_a_question_at_once_stops_the_time_too() -> None:
+    several = Several()
+    waiter = several.begin(1, 10.0)
+    several.times.told(1, Raw(b'{"seconds":300}'))
+    several.times.told(2, Raw(b'{"seconds":300}'))
+    several.times.told(None, None)
+    await asyncio.sleep(200)
+    assert not waiter.done()
+    several.times.told(1, Raw(b'{"seconds":0}'))
+    await asyncio.sleep(9)
+    assert not waiter.done()
+    assert several.times.end(1) == 200.0

@@ -222,3 +222,25 @@ async def test_a_body_can_be_collected() -> None:
     broken.broke("reset")
     with pytest.raises(LinkFailure):
         await broken.body_whole()
+
+
+async def test_an_answer_in_one_piece_ends_the_wait() -> None:
+    link, waiter = Link(), asyncio.get_running_loop().create_future()
+    stream = Stream(link, cast(Connection, link), waiter, about=3)
+    body = b'{"jsonrpc":"2.0","id":3,"result":{}}'
+    assert not stream.takes_whole(body), "the first answer may name the session"
+    link.heads.version = "2025-11-25"
+    assert not stream.takes_whole(body.replace(b"3", b"4"))
+    assert stream.takes_whole(body)
+    assert (waiter.result().id, stream.finished, stream.status) == (3, True, 200)
+    assert not stream.takes_whole(body), "nobody waits any more"
+
+
+async def test_what_needs_no_answer_and_what_is_resumed_takes_none_in_one_piece() -> None:
+    body = b'{"jsonrpc":"2.0","id":3,"result":{}}'
+    for stream in (streaming(waits=False)[0], streaming(EventBuffer())[0], streaming()[0]):
+        stream._link.heads.version = "2025-11-25"
+        assert not stream.takes_whole(body)
+    collected = Collected()
+    assert collected.takes_whole(b"{}")
+    assert await collected.body_whole() == b"{}"

@@ -7,6 +7,7 @@ from msgspec import Raw
 
 from callmux.protocol.http_answer import (
     addressed,
+    answer_to,
     answers,
     doubts_session,
     failure_in,
@@ -144,3 +145,29 @@ def test_a_server_without_pings_does_not_speak_of_the_session() -> None:
 )
 def test_a_refusal_may_be_the_answer(status: int, body: bytes, stateless: bool, answer: bool) -> None:
     assert is_answer(status, body, stateless=stateless) is answer
+
+
+def test_a_body_that_is_the_answer_is_read_in_one_step() -> None:
+    assert answer_to(b'{"jsonrpc":"2.0","id":5,"result":{"a":1}}', 5) == Response(5, Raw(b'{"a":1}'))
+    long = b'{"id":5,"result":"%b"}' % (b"x" * 300)
+    assert answer_to(long, 5) == Response(5, Raw(b'"%b"' % (b"x" * 300)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b'{"id":6,"result":{}}',
+        b'{"id":"5","result":{}}',
+        b'{"id":5,"error":{"code":1,"message":"m"}}',
+        b'{"id":5,\n"result":{}}',
+        b'{"id":5,\r"result":{}}',
+        b'[{"id":5,"result":{}}]',
+        b'{"id":5,"method":"x","result":{}}',
+        '{"id":5,"result":{"a":"\u00e9"}}'.encode(),
+        b'{"id":5,"result":%b%b}' % (b"[" * 200, b"]" * 200),
+    ],
+)
+def test_any_other_body_is_read_by_others(body: bytes) -> None:
+    assert answer_to(body, 5) is None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import select
 import socket
 from typing import TYPE_CHECKING, Protocol, cast
@@ -55,6 +56,19 @@ class Reply(Protocol):
     def broke(self, message: str) -> None:
         """The connection ended before it was whole."""
 
+    def takes_whole(self, body: bytes) -> bool:
+        """Takes an answer that came in one piece, as JSON with the status 200. Whether it can: else nothing
+        has happened."""
+
+
+_OTHERS = rb"(?:(?:date|server|mcp-session-id|x-request-id): [^\r\n]*\r\n)*"
+_PLAIN = re.compile(
+    rb"HTTP/1\.1 200 OK\r\n%b(?:content-length: (?P<a>[0-9]{1,7})\r\n%bcontent-type: application/json"
+    rb"|content-type: application/json\r\n%bcontent-length: (?P<b>[0-9]{1,7}))\r\n%b\r\n"
+    % (_OTHERS, _OTHERS, _OTHERS, _OTHERS)
+)
+"""The head of nearly every answer of a callmux: with any other header, it is parsed as any head."""
+
 
 class Connection(asyncio.Protocol):
     """One connection: one request at a time.
@@ -77,6 +91,7 @@ class Connection(asyncio.Protocol):
         self._reply: Reply | None = None
         self._headers: dict[bytes, bytes] = {}
         self._until_end = False
+        self._is_within = False
         self.idle_since = 0.0
         self.keep_seconds = IDLE_SECONDS
 
@@ -130,11 +145,26 @@ class Connection(asyncio.Protocol):
             # Nothing was asked: the other end says good-bye, or is confused.
             self.close()
             return
+        if not self._is_within and self._took_whole(data, self._reply):
+            return
+        self._is_within = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._break(f"the answer cannot be read: {error.__context__ or error}")
             self.close()
+
+    def _took_whole(self, data: bytes, reply: Reply) -> bool:
+        """Takes an answer that is all of `data`, and is like nearly every one. Whether it is."""
+        head = _PLAIN.match(data)
+        if head is None:
+            return False
+        begin, size = head.end(), head["a"] or head["b"]
+        if begin + int(size) != len(data) or not reply.takes_whole(data[begin:]):
+            return False
+        self._reply = None
+        self._client.keep(self, b"")
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._client.forget(self)
@@ -170,6 +200,7 @@ class Connection(asyncio.Protocol):
         if self._parser.get_status_code() < 200:
             self._headers = {}
             return
+        self._is_within = False
         reply, self._reply = self._reply, None
         if self._parser.should_keep_alive():
             self._client.keep(self, self._headers.get(b"keep-alive", b""))

@@ -19,7 +19,7 @@ from callmux.bridge.client import HttpClient
 from callmux.bridge.endpoint import Endpoint
 from callmux.bridge.failures import LinkFailure, Reason
 from callmux.bridge.heads import Heads, Way
-from callmux.bridge.request_time import RequestTime
+from callmux.bridge.request_time import RequestTimes
 from callmux.bridge.resuming import GRACE_SECONDS, resume
 from callmux.bridge.silence import Silence
 from callmux.bridge.stream import Stream, Waiter
@@ -42,6 +42,7 @@ HEAD_SECONDS = 1.0
 SHORT_SECONDS = 10.0
 """For what has no answer of its own: notifications, answers, pings."""
 CLOSE_SECONDS = 1.0
+_CALL = b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%b}\n'
 DOUBT_SECONDS = 5.0
 """How long a listener may take to say whether it still knows the session."""
 
@@ -78,7 +79,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._tasks = TaskSet("link")
         self._waiting: dict[int, Waiter] = {}
-        self._times: dict[int, RequestTime] = {}
+        self._times = RequestTimes(self._ping, self._tasks.spawn)
         self._count = 0
         self._events = EventBuffer(http_client.MAX_ANSWER)
         self._own: Stream | None = None
@@ -161,14 +162,17 @@ class Link:
         """
         self._count += 1
         id = self._count
-        line = jsonrpc.request(id, method, params)
+        if params is not None and method == "tools/call":
+            line = _CALL % (id, params)
+        else:
+            line = jsonrpc.request(id, method, params)
         to = None if way is None else way.to
         connection = self._http.take(to)
         if connection is None:
             connection = await self._http.connect(to)
         waiter: Waiter = self._loop.create_future()
         self._waiting[id] = waiter
-        time = self._times[id] = RequestTime(waiter, seconds, hard, self._ping, self._tasks.spawn)
+        self._times.begin(id, waiter, seconds, hard)
         stream = Stream(self, connection, waiter, about=id)
         if self._names_streams:
             stream.starts_at = f"{request_stream(id)}_0"
@@ -182,8 +186,7 @@ class Link:
             stream.close()
             raise
         except LinkFailure as failure:
-            time.end()
-            failure.stood = time.stood
+            failure.stood = self._times.end(id)
             if failure.reason is Reason.LATE:
                 self._withdraw(id, method, "there was no answer in time")
                 stream.close()
@@ -193,8 +196,8 @@ class Link:
                 raise await self._judged(failure) from None
             raise
         finally:
-            time.end()
-            del self._waiting[id], self._times[id]
+            del self._waiting[id]
+            self._times.end(id)
             self._silence.forget(stream)
             if not stream.finished:
                 stream.drop(GRACE_SECONDS)
@@ -333,8 +336,7 @@ class Link:
         # What the listener's own answers add to a value of a server is not counted.
         message = jsonrpc.parse(jsonrpc.on_one_line(data), deepest=DEEPEST + ROOM)
         if isinstance(message, Notification) and message.method == WAITING:
-            if about in self._times:
-                self._times[about].told(message.params)
+            self._times.told(about, message.params)
             return
         self._took(message if about is None else addressed(message, about, alone=alone), about)
 
@@ -370,6 +372,7 @@ class Link:
         """Ends the session, within a bound."""
         self.abandon()
         self._silence.close()
+        self._times.close()
         for waiter in self._waiting.values():
             if not waiter.done():
                 waiter.set_exception(LinkFailure(Reason.BROKEN, "the session with the listener has ended"))

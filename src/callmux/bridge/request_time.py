@@ -24,6 +24,10 @@ LONGEST_SECONDS = 30 * 24 * 3600.0
 """The longest that a listener may ask for: its own keys allow less."""
 
 
+LOOK_SECONDS = 1.0
+"""How long a request is on its way before it has a timer of its own."""
+
+
 class _Waiting(msgspec.Struct):
     seconds: float = 0.0
 
@@ -40,6 +44,7 @@ class RequestTime:
         hard: Whether it fails then; else it goes on as long as the listener answers.
         ping: Makes sure that the listener is there; raises `LinkFailure` where it is not.
         spawn: Starts a task that the link ends.
+        whole: How long it had at first, where some of it is over.
 
     Attributes:
         stood: Seconds for which it stood still.
@@ -52,9 +57,10 @@ class RequestTime:
         hard: bool,
         ping: Callable[[], Coroutine[Any, Any, object]],
         spawn: Callable[[Coroutine[Any, Any, Any]], object],
+        whole: float | None = None,
     ) -> None:
         self._waiter = waiter
-        self._seconds = seconds
+        self._seconds = seconds if whole is None else whole
         self._hard = hard
         self._ping = ping
         self._spawn = spawn
@@ -117,3 +123,68 @@ class RequestTime:
                 self._late()
                 return
             await asyncio.wait([self._waiter], timeout=MORE_SECONDS)
+
+
+class RequestTimes:
+    """The times of the requests of one link. Most are answered before they need a timer.
+
+    Args:
+        ping, spawn: As for `RequestTime`.
+    """
+
+    def __init__(
+        self,
+        ping: Callable[[], Coroutine[Any, Any, object]],
+        spawn: Callable[[Coroutine[Any, Any, Any]], object],
+    ) -> None:
+        self._ping, self._spawn = ping, spawn
+        self._loop = asyncio.get_running_loop()
+        self._new: dict[int, tuple[Waiter, float, float, bool]] = {}
+        self._times: dict[int, RequestTime] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __repr__(self) -> str:
+        return f"RequestTimes({len(self._new)} new, {len(self._times)} with timers)"
+
+    def begin(self, id: int, waiter: Waiter, seconds: float, hard: bool) -> None:
+        """A request is sent; for the rest see `RequestTime`."""
+        self._new[id] = waiter, self._loop.time(), seconds, hard
+        if seconds <= 2 * LOOK_SECONDS:
+            self._of(id)
+        elif self._timer is None:
+            self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+
+    def told(self, id: int | None, params: Raw | None) -> None:
+        """The listener says of a request that a person is asked, or that this is over."""
+        if id is not None and (time := self._of(id)) is not None:
+            time.told(params)
+
+    def end(self, id: int) -> float:
+        """A request is over; gives the seconds for which its time stood still."""
+        if self._new.pop(id, None) is not None or (time := self._times.pop(id, None)) is None:
+            return 0.0
+        time.end()
+        return time.stood
+
+    def close(self) -> None:
+        """No request needs any more time."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _of(self, id: int) -> RequestTime | None:
+        """The time of a request, which has a timer from now on; None where it is over."""
+        if (new := self._new.pop(id, None)) is not None:
+            waiter, since, seconds, hard = new
+            left = since + seconds - self._loop.time()
+            self._times[id] = RequestTime(waiter, left, hard, self._ping, self._spawn, seconds)
+        return self._times.get(id)
+
+    def _look(self) -> None:
+        """Some have been on their way for a while."""
+        self._timer = None
+        latest = self._loop.time() - LOOK_SECONDS / 2
+        for id in [id for id, (_, since, _, _) in self._new.items() if since <= latest]:
+            self._of(id)
+        if self._new:
+            self._timer = self._loop.call_later(LOOK_SECONDS, self._look)

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 from callmux.bridge.client import Connection
 from callmux.bridge.failures import LinkFailure, Reason, Refusal, of_refusal
 from callmux.bridge.heads import Heads
-from callmux.protocol.http_answer import failure_in, is_unknown_method
+from callmux.protocol.http_answer import answer_to, failure_in, is_unknown_method
 from callmux.protocol.http_client import (
     MAX_ANSWER,
     TABLE,
@@ -155,6 +155,23 @@ class Stream:
         self._connection.close()
         self._finish(message)
 
+    def takes_whole(self, body: bytes) -> bool:
+        waiter = self._waiter
+        if (
+            waiter is None
+            or waiter.done()
+            or self._resumed
+            or self._about is None
+            # The first answer may name the session.
+            or self._link.heads.version is None
+            or (answer := answer_to(body, self._about)) is None
+        ):
+            return False
+        waiter.set_result(answer)
+        self.status = 200
+        self._finish("")
+        return True
+
     def done(self) -> None:
         waiter = self._waiter
         if waiter is not None and not waiter.done() and not self.is_events:
@@ -268,6 +285,11 @@ class Stream:
 
 class Collected:
     """Takes one answer that is no conversation: its body, whole."""
+
+    def takes_whole(self, body: bytes) -> bool:
+        self.body(body)
+        self.done()
+        return True
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

@@ -10,9 +10,26 @@ from __future__ import annotations
 
 import msgspec
 
+from callmux.depth import DEEPEST, ROOM, is_deeper
 from callmux.protocol import jsonrpc
 from callmux.protocol.http_client import Point, refusal_point, session_refused, speaks_of_session
-from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Batch, Failure, Message, Response
+from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, SHALLOW, Batch, Failure, Message, Response
+
+_response = msgspec.json.Decoder(Response).decode
+
+
+def answer_to(body: bytes, id: int) -> Response | None:
+    """The answer to a request, where that is all of a body and is nothing out of the ordinary; None for
+    anything else."""
+    if not body.isascii() or body.find(b"\n") >= 0 or body.find(b"\r") >= 0:
+        return None
+    if len(body) > SHALLOW and is_deeper(body, DEEPEST + ROOM):
+        return None
+    try:
+        answer = _response(body)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return answer if type(answer.id) is int and answer.id == id else None
 
 
 def addressed(message: Message, id: int, *, alone: bool) -> Message:
