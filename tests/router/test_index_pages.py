@@ -15,8 +15,8 @@ from callmux.metatools.meta_tool import definitions
 from callmux.router.compress import Compression
 from callmux.router.index_pages import ON, OWN_TOKENS, places, with_index
 from callmux.router.text_size import CUT, characters
-from callmux.router.tool_index import LEGEND
-from callmux.upstream.catalogue import Catalogue
+from callmux.router.tool_index import LEGEND, UNKNOWN
+from callmux.upstream.catalogue import Catalogue, ServerTools
 
 from .test_tool_index import many, recipes, server, tool
 
@@ -138,6 +138,20 @@ def test_after_a_thousand_restarts_in_any_order_not_a_byte_is_another() -> None:
         found.add(b"".join(with_index(own, 900, Catalogue(servers), {})))
     assert len(found) == 1
     assert b"get_4(" in found.pop()
+
+
+def test_an_index_read_before_all_servers_are_up_says_so_and_keeps_to_its_budget() -> None:
+    """What it says changes with the catalogue alone: with a server that comes up, and not with the time."""
+    slow = [ServerTools(server=key) for key in ("slow", "slower")]
+    before = listed(900, Catalogue([many("a", 100), *slow]))
+    assert tokens(before) <= 900 + OWN_TOKENS
+    assert any(text.endswith(f"{UNKNOWN}\nslow, slower") for text in descriptions(before))
+    up = Catalogue([many("a", 100), server("slow", tool("wait")), slow[1]], late=["slow"])
+    after = "\n".join(descriptions(listed(900, up)))
+    assert "wait" in after
+    assert f"{UNKNOWN}\nslower" in after
+    alone = "\n".join(descriptions(listed(900, Catalogue(slow))))
+    assert f"{LEGEND}\n{UNKNOWN}\nslow, slower" in alone
 
 
 def test_without_tools_the_definitions_stay_as_they_are() -> None:

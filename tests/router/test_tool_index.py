@@ -13,7 +13,16 @@ from callmux.config.recipes import Recipe
 from callmux.protocol.shapes import Tool
 from callmux.router import tool_index
 from callmux.router.text_size import characters, estimate
-from callmux.router.tool_index import LONGEST, MOST_TOLD, SEARCH, Passage, fitted, grouped, servers_told
+from callmux.router.tool_index import (
+    LONGEST,
+    MOST_TOLD,
+    SEARCH,
+    Passage,
+    fitted,
+    grouped,
+    servers_told,
+    unknown,
+)
 from callmux.upstream.catalogue import Catalogue, ServerTools
 
 
@@ -173,6 +182,22 @@ def test_servers_are_told_with_the_number_of_their_tools_as_far_as_there_is_room
     assert told.startswith("server000 2, server001 2, ")
     assert told.endswith(" more servers")
     assert len(told) <= MOST_TOLD + len(", 400 more servers")
+
+
+def test_servers_that_are_not_up_yet_are_named_as_such_and_only_to_whom_they_may_be_known() -> None:
+    off = ServerTools(server="off", disabled=True)
+    slow = [ServerTools(server=key) for key in ("slow", "hidden")]
+    whole = Catalogue([server("b", tool("get")), *slow, off, server("bare")])
+    assert servers_told(whole) == "b 1, hidden not up yet, slow not up yet"
+    (passage,) = unknown(whole)
+    assert text([passage]) == f"{tool_index.UNKNOWN}\nhidden, slow"
+    part = whole.limited(lambda entry: True, {"b", "slow", "off", "bare"})
+    assert servers_told(part) == "b 1, slow not up yet"
+    assert unknown(part)[0].items == ["slow"]
+    assert unknown(FEW) == []
+    (passage,) = unknown(Catalogue([ServerTools(server=f"server{n:03}") for n in range(400)]))
+    assert passage.items[-1].endswith(" more servers")
+    assert len(text([passage])) <= len(tool_index.UNKNOWN) + MOST_TOLD + len("\n, 400 more servers")
 
 
 def test_a_group_shows_what_it_is() -> None:

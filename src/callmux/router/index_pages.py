@@ -16,7 +16,7 @@ import msgspec
 from callmux.config.recipes import Recipe
 from callmux.metatools.table import names, traits
 from callmux.router.text_size import CUT, ERROR, characters, estimate
-from callmux.router.tool_index import LEGEND, Passage, fitted, grouped
+from callmux.router.tool_index import LEGEND, Passage, fitted, grouped, unknown
 from callmux.upstream.catalogue import Catalogue
 
 SHORTEST = 600
@@ -73,9 +73,10 @@ def with_index(
     own = sum(estimate(raw.decode()) for raw in shown)
     most = int((budget - max(0, own - OWN_TOKENS)) * (1 - ERROR))
     groups = grouped(catalogue, recipes if any(map(_runs_recipes, tools)) else {})
+    waiting = unknown(catalogue)
     left = most - estimate(LEGEND)
     for _ in range(MOST_TRIES):
-        pages = _pages(fitted(groups, left), free)
+        pages = _pages([*fitted(groups, left), *waiting], free)
         if pages is not None and sum(map(estimate, pages)) <= most:
             for place, page in zip(free, pages, strict=False):
                 if page:

@@ -46,6 +46,7 @@ LEGEND = (
     "Index of tools; put the heading's server__ before the name. name(required, optional?:type), no type is "
     "text. A wrong call is answered with the input schema."
 )
+UNKNOWN = "Not up yet, so that their tools are not known (callmux_status says why):"
 SEARCH = "More tools (find them with callmux_search_tools):"
 _COMMON = frozenset(
     {
@@ -163,15 +164,35 @@ def fitted(groups: Sequence[Group], room: int) -> list[Passage]:
 
 def servers_told(catalogue: Catalogue) -> str:
     """The servers and how many tools each has, as far as there is room; empty where there are none."""
-    counts = [(key, len(catalogue.offered(key))) for key in _order(catalogue)]
-    told = [f"{signatures.plain(key)} {count}" for key, count in counts if count]
+    told = []
+    for key in _order(catalogue):
+        if count := len(catalogue.offered(key)):
+            told.append(f"{signatures.plain(key)} {count}")
+        elif _is_unknown(catalogue, key):
+            told.append(f"{signatures.plain(key)} not up yet")
+    return ", ".join(_some(told))
+
+
+def unknown(catalogue: Catalogue) -> list[Passage]:
+    """The servers of which nobody knows what tools they have; nothing where there are none."""
+    waiting = [signatures.plain(key) for key in _order(catalogue) if _is_unknown(catalogue, key)]
+    return [Passage(UNKNOWN, _some(waiting), ", ")] if waiting else []
+
+
+def _is_unknown(catalogue: Catalogue, key: str) -> bool:
+    server = catalogue.servers[key]
+    return not server.listed and not server.disabled
+
+
+def _some(told: Sequence[str]) -> list[str]:
+    """As many of them as have room, and how many servers there are more."""
     shown: list[str] = []
     for one in told:
         if characters(", ".join([*shown, one])) > MOST_TOLD:
             break
         shown.append(one)
     more = len(told) - len(shown)
-    return ", ".join([*shown, *([f"{more} more servers"] if more else [])])
+    return [*shown, *([f"{more} more servers"] if more else [])]
 
 
 def _order(catalogue: Catalogue) -> list[str]:
