@@ -49,6 +49,7 @@ OWN: dict[str, Any] = {
     "responseShield": {"preview": "sample"},
     "schemaCompression": {"mode": "off"},
     "cacheTtlSeconds": 0,
+    "cachePolicy": {"tellAge": False},
 }
 
 

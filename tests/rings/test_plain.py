@@ -69,6 +69,14 @@ def lines(shown: dict[str, Any]) -> list[str]:
     return whole.splitlines()
 
 
+def test_a_heading_says_how_old_a_result_from_the_cache_is() -> None:
+    made = answer(said("old"), said("new"))
+    assert made.told is not None
+    made.told.payload["results"][0]["ageSeconds"] = Raw(b"42")
+    headings = [line.partition("] ")[2] for line in lines(plain(made)) if "] tool_" in line]
+    assert headings == ["tool_0: kept by callmux for 42 s, 3 bytes", "tool_1: 3 bytes"]
+
+
 def shortened(made: Result, limits: Limits) -> Result:
     order = Shortening(limits=limits, tool="callmux_parallel", server=None, ref="", several=True)
     return asyncio.run(Shelf().shorten(made, order, ""))

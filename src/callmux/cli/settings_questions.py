@@ -10,7 +10,7 @@ from callmux.cli.question import asked
 from callmux.setup.choices import Choices
 
 CACHE_SECONDS = 60
-ABOUT_LEAN = "answers of read-only tools may be a minute old (cacheTtlSeconds)"
+ABOUT_LEAN = "answers of read-only tools may be a minute old, and say so (cacheTtlSeconds)"
 """Shown where the preset is pointed at."""
 
 

@@ -23,6 +23,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "responseShield": {"preview": "beginning"},
         "schemaCompression": {"mode": "aggressive"},
         "cacheTtlSeconds": 60,
+        "cachePolicy": {"tellAge": True},
     }
 }
 """What each preset sets, as it would stand in a file."""

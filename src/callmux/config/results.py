@@ -18,10 +18,12 @@ class CachePolicy(Section, frozen=True, kw_only=True):
     Attributes:
         allow_tools: Tools that may be cached even if they do not say that they only read.
         deny_tools: Tools that are never cached; stronger than `allowTools`.
+        tell_age: Say of a result from the cache how old it is, where that is more than a second.
     """
 
     allow_tools: tuple[kinds.Text, ...] = ()
     deny_tools: tuple[kinds.Text, ...] = ()
+    tell_age: kinds.Flag = False
 
 
 class ResponseShield(Section, frozen=True, kw_only=True):

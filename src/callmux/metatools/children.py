@@ -19,7 +19,7 @@ from callmux.metatools.engine import Begun, Engine
 from callmux.metatools.values import unwrapped, unwrapping
 from callmux.plan import Plan, ToolCall
 from callmux.portions import Portions
-from callmux.protocol.shapes import Result, Told
+from callmux.protocol.shapes import Aged, Result, Told
 from callmux.rings.converting import Reminded, as_result
 from callmux.rings.envelope import encode, succeeding
 from callmux.rings.ring import NOT_WANTED, Job, cancel
@@ -42,7 +42,8 @@ class ChildOutcome(msgspec.Struct, frozen=True):
         value: What the caller is shown of it.
         duration_ms: Milliseconds, queueing included.
         result: The result as it came, where somebody needs it further.
-        beside: Further members of its entry: the input schema of a tool that was called wrongly.
+        beside: Further members of its entry: the input schema of a tool that was called wrongly; how old a
+            result from the cache is.
     """
 
     ok: bool
@@ -109,6 +110,9 @@ async def run_one(
     kept, beside = result, None
     if isinstance(result, Reminded):
         beside, result = result.beside, result.plain
+    elif isinstance(result, Aged):
+        beside, result = result.beside, result.plain
+        kept = result
     value = await in_turns(unwrapping(result), engine.large)
     return ChildOutcome(not result.is_error, value, took, kept if keep else None, beside)
 
@@ -210,6 +214,9 @@ class _FanOut(asyncio.Future[None]):
             kept, beside = result, None
             if type(result) is Reminded:
                 result, kept, beside = self._once(result)
+            elif type(result) is Aged:
+                beside, result = result.beside, result.plain
+                kept = result
             value = unwrapped(result)
             if value is not None:
                 # Nearly always no failure; `in` would cost an exception.

@@ -163,6 +163,23 @@ class Result(msgspec.Struct, eq=False, gc=False):
         return _MEMBERS.decode(self.raw)
 
 
+AGE = "ageSeconds"
+"""The member of an entry that tells how old a result from the cache is."""
+
+
+class Aged(Result, kw_only=True):
+    """A result from the cache with its age as a further text (`callmux.rings.cache.aging`), of a call that is
+    one of several.
+
+    Attributes:
+        plain: The same without it.
+        beside: The age as a member of an entry.
+    """
+
+    plain: Result
+    beside: dict[str, Raw]
+
+
 class Annotations(msgspec.Struct, rename="camel"):
     """What a tool says of itself (`ToolAnnotations`); a hint counts only when it is exactly true."""
 

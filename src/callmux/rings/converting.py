@@ -18,7 +18,7 @@ from callmux.errors import (
     ToolCallFailed,
 )
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, RpcError, read_error
-from callmux.protocol.shapes import Result
+from callmux.protocol.shapes import Aged, Result
 from callmux.protocol.versions import MODERN, MODERN_CODES
 from callmux.rings.envelope import failure
 from callmux.rings.ring import Job
@@ -62,7 +62,7 @@ class Reminded(Result, kw_only=True):
 
 def alone(result: Result) -> Result:
     """A result that is an answer by itself, and no part of one."""
-    return Result(result.raw, code=result.code) if type(result) is Reminded else result
+    return Result(result.raw, code=result.code) if type(result) in (Reminded, Aged) else result
 
 
 def as_result(error: BaseException) -> Result:

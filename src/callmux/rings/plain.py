@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from callmux.protocol.shapes import Result, Told
+from callmux.protocol.shapes import AGE, Result, Told
 from callmux.rings.echo import say
 from callmux.rings.envelope import encode, success
 from callmux.rings.shield.beginning import beginnings
@@ -201,6 +201,8 @@ def _part(
     skipped = [f"{one['argument']} ({one['reason']})" for one in entry.get("skippedMappings", ())]
     if skipped:
         notes.append(f"skipped mapping of {', '.join(skipped)}")
+    if (age := entry.get(AGE)) is not None:
+        notes.append(f"kept by callmux for {bytes(age).decode()} s")
     value = entry.get("result")
     if own is None:
         # It was not made: a mapping led nowhere.

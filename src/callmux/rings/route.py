@@ -24,11 +24,13 @@ class CachingVerdict(msgspec.Struct, frozen=True):
         reads: Whether calling it changes nothing.
         shared: Whether equal calls at the same time may be one: it reads, and no `denyTools` names it.
         cached: Whether its results may be kept.
+        aged: Whether it is told how old one is that was kept.
     """
 
     reads: bool
     shared: bool
     cached: bool
+    aged: bool = False
 
 
 if TYPE_CHECKING:

@@ -90,6 +90,13 @@ def test_annotations_say_what_reads(hints: dict[str, Any], expected: CachingVerd
     assert judged(policy(), tool("get", **hints)) == expected
 
 
+def test_an_age_is_told_where_either_level_wants_it() -> None:
+    assert not judged(policy()).aged
+    assert judged(policy(cachePolicy={"tellAge": True})).aged
+    own = {"a": {"command": "x", "cachePolicy": {"tellAge": True}}, "b": {"command": "x"}}
+    assert [judged(policy(servers=own), server=name).aged for name in "ab"] == [True, False]
+
+
 def test_a_name_is_no_signal() -> None:
     assert judged(policy(), tool("get_item")) == NEITHER
 

@@ -122,6 +122,26 @@ def test_after_its_time_it_is_asked_again(bench: Bench) -> None:
     assert bench.call() == 2
 
 
+def test_where_it_is_to_be_told_a_result_that_was_kept_says_how_old_it_is(bench: Bench) -> None:
+    def told(*, aged: bool) -> Any:
+        call = bench.planned()
+        verdict = msgspec.structs.replace(call.route.verdict, aged=aged)
+        call = msgspec.structs.replace(call, route=msgspec.structs.replace(call.route, verdict=verdict))
+        return json.loads(play(through(bench.stage, call, call.context, bench.proceed)).raw)
+
+    assert told(aged=True) == {"content": [], "n": 1}
+    bench.clock.advance(0.5)
+    assert told(aged=True) == {"content": [], "n": 1}
+    bench.clock.advance(40)
+    assert told(aged=True)["_meta"] == {"callmux/cache": {"ageSeconds": 40}}
+    # After a reload it may be another wish; what is kept serves both.
+    assert told(aged=False) == {"content": [], "n": 1}
+    bench.clock.advance(20)
+    assert told(aged=False) == {"content": [], "n": 2}
+    bench.clock.advance(5)
+    assert told(aged=True) == {"content": [], "n": 2}
+
+
 def test_a_write_goes_through(bench: Bench) -> None:
     assert [bench.call(tool=WRITER), bench.call(tool=WRITER)] == [1, 2]
     assert (bench.counters.hits, bench.counters.misses) == (0, 0)

@@ -57,6 +57,7 @@ class Comparable(Protocol):
 class _Server(msgspec.Struct, frozen=True):
     allow: re.Pattern[str] | None
     deny: re.Pattern[str] | None
+    aged: bool
 
 
 def canonical(arguments: bytes) -> bytes | None:
@@ -96,6 +97,7 @@ class ReusePolicy:
             name: _Server(
                 names.pattern((*general.allow_tools, *server.cache_policy.allow_tools)),
                 names.pattern((*general.deny_tools, *server.cache_policy.deny_tools)),
+                general.tell_age or server.cache_policy.tell_age,
             )
             for name, server in config.servers.items()
         }
@@ -116,7 +118,7 @@ class ReusePolicy:
         cached = allowed if rules.allow is not None else tool.read_only
         if not reads:
             return WRITES
-        return CachingVerdict(True, not denied, cached and not denied)
+        return CachingVerdict(True, not denied, cached and not denied, rules.aged)
 
     def of_method(self, server: str, method: str, spelled: Iterable[str], *, safe: bool) -> CachingVerdict:
         """What holds for other requests than tool calls. Only reads of resources are kept, and only for as

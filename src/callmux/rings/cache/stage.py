@@ -13,6 +13,7 @@ from typing import Any
 from callmux.clock import Clock
 from callmux.context import ClientPort
 from callmux.protocol.shapes import Result
+from callmux.rings.cache.aging import aged, stamped, unstamped
 from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import is_whole
 from callmux.rings.cache.writes import Writes
@@ -77,16 +78,24 @@ class Caching:
         if isinstance(kept, bytes):
             self._counters.hits += 1
             call.source = "cache"
-            return Result(kept)
+            return self._given(call, kept)
         return self._look(call, kept)
 
     async def _look(self, call: Call, asked: Awaitable[bytes | None]) -> Result | None:
         """Enters where the store must be asked."""
         kept = await self._border.answered_or(asked, None)
         if kept is not None and self._is_hit(call):
-            return Result(kept)
+            return self._given(call, kept)
         await self._miss(call)
         return None
+
+    def _given(self, call: Call, kept: bytes) -> Result:
+        """What a call is answered with."""
+        raw, since = unstamped(kept)
+        if since is None or not call.route.verdict.aged:
+            return Result(raw)
+        direct = call.stages is call.route.direct
+        return aged(raw, self._clock.wall() - since, direct=direct)
 
     def _is_hit(self, call: Call) -> bool:
         """Whether a result that was found answers the call, which is noted then. A write that ended
@@ -120,7 +129,8 @@ class Caching:
         return outcome
 
     def _keep(self, call: Call, key: Key, result: Result, epoch: int | None) -> bool | Awaitable[bool]:
-        return self._store.put(key, result.raw, self._clock.monotonic(), epoch)
+        raw = stamped(result.raw, self._clock.wall()) if call.route.verdict.aged else result.raw
+        return self._store.put(key, raw, self._clock.monotonic(), epoch)
 
     async def _put(self, outcome: Outcome, kept: Awaitable[bool]) -> Outcome:
         await self._border.answered_or(kept, False)
