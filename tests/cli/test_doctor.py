@@ -29,6 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(home)
     for name in ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "XDG_CONFIG_HOME", "CALLMUX_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("callmux.doctor.byte_code.byte_code_findings", list)
     return home
 
 
@@ -41,6 +42,15 @@ def examined(
     answer = json.loads(capsys.readouterr().out)
     assert doctor.run([], str(path), two_tools) == code
     return code, answer, capsys.readouterr().out
+
+
+def test_a_slow_start_is_warned_about_and_is_no_issue(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callmux.doctor.byte_code.byte_code_findings", lambda: ["it starts slowly"])
+    code, answer, text = examined('{"servers": {"a": {"command": "/bin/sh"}}}', tmp_path, capsys)
+    assert (code, answer["warnings"]) == (0, ["it starts slowly"])
+    assert "Warning: it starts slowly" in text
 
 
 def test_a_healthy_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -110,6 +110,11 @@ def with_clients(report: Report, clients: list[ClientReport]) -> Report:
     )
 
 
+def with_warnings(report: Report, warnings: list[str]) -> Report:
+    """The report, with what works but could be better on this machine."""
+    return msgspec.structs.replace(report, warnings=[*report.warnings, *warnings])
+
+
 def said_lines(stderr: list[str] | UnsetType) -> list[str]:
     """What a server wrote, below the issue that has the line that tells; a single line is that one."""
     if stderr is UNSET or len(stderr) < 2:
