@@ -17,6 +17,7 @@ import argparse
 import json
 import platform
 import shlex
+import shutil
 import sys
 import sysconfig
 import tempfile
@@ -33,8 +34,9 @@ from paths import PROCESSES, WAYS, Client, Products, Way
 
 RECORDS = Path(__file__).with_name("instructions.json")
 ALLOWED = 1.10
-START = "start"
-"""From spawning to the first listing; counted once and not by call."""
+START, BARE = STARTS = ("start", "compiling start")
+"""From spawning to the first listing; counted once and not by call. The other one finds no compiled files of
+callmux, as in a fresh checkout where Python must not write any."""
 CALLS = 160
 """At least so many calls in each part."""
 PARTS = 5
@@ -125,15 +127,16 @@ def _process(command: str, process: str, ways: list[Way], folder: Path) -> dict[
 
 def _measured(command: str, process: str, ways: list[Way], folder: Path) -> dict[str, Figure]:
     folder.mkdir(parents=True)
-    products = Products(command, folder)
-    if process == START:
-        # Once without counting, so that the compiled files are there.
+    if process in STARTS:
+        products = Products(command, folder, _bare(folder) if process == BARE else {})
+        # Once without counting, so that the compiled files are there, and nothing else is new.
         with products.client("stdio", lambda words: words):
             pass
         grind = Grind(folder, at_start=True)
         with products.client("stdio", grind.wrap) as client:
             grind.begin(client.process.pid)
-            return {START: per_call([grind.count()], 1)}
+            return {process: per_call([grind.count()], 1)}
+    products = Products(command, folder)
     grind = Grind(folder)
     with products.client(process, grind.wrap) as client:
         for way in ways:
@@ -142,10 +145,17 @@ def _measured(command: str, process: str, ways: list[Way], folder: Path) -> dict
         return {way.name: _measure(grind, client, way) for way in ways}
 
 
+def _bare(folder: Path) -> dict[str, str]:
+    """What has a process find callmux without compiled files, and write none."""
+    source = Path(__file__).parents[1] / "src"
+    shutil.copytree(source, folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    return {"PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
 def measured(command: str, wanted: list[str], folder: Path) -> dict[str, Figure]:
     """The figures of the wanted ways; two processes at a time."""
     by_process = {name: [w for w in WAYS if w.process == name and w.name in wanted] for name in PROCESSES}
-    jobs = [START] if START in wanted else []
+    jobs = [name for name in STARTS if name in wanted]
     jobs += [name for name, ways in by_process.items() if ways]
     with ThreadPoolExecutor(2) as pool:
         found = pool.map(
@@ -194,7 +204,7 @@ def _record(path: Path, figures: dict[str, Figure], here: Versions) -> None:
 
 
 def main() -> int:
-    names = [*(way.name for way in WAYS), START]
+    names = [*(way.name for way in WAYS), *STARTS]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -304,9 +304,11 @@ class Products:
     Args:
         command: What starts callmux.
         folder: An empty folder.
+        more: Variables that they have beside the usual ones.
     """
 
-    def __init__(self, command: str, folder: Path) -> None:
+    def __init__(self, command: str, folder: Path, more: Mapping[str, str] | None = None) -> None:
+        self._more = dict(more or {})
         self._command = shlex.split(command)
         self._folder = folder
         self._homes = 0
@@ -317,7 +319,7 @@ class Products:
         home = self._folder / f"home{self._homes}"
         home.mkdir()
         kept = {key: os.environ[key] for key in ("PATH", "PYTHONPATH") if key in os.environ}
-        return {**kept, "HOME": str(home), "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
+        return {**kept, "HOME": str(home), "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", **self._more}
 
     def _config(self, **more: Any) -> str:
         server = {"command": sys.executable, "args": [str(SERVER), "--tools", "10", "--reads"]}

@@ -21,12 +21,16 @@ from callmux.process.observers import Observers
 from callmux.process.servers import startup_failed
 from callmux.protocol.calling import of_caller
 from callmux.session.session import Session
-from callmux.tasks import at_once, first_of
+from callmux.tasks import TaskSet, at_once, first_of
 from callmux.transport.stdio import StdioTransport
 from callmux.upstream.links.head_start import HeadStarts
 
-REST_SECONDS = 1.0
-"""When what calls need is read in, unless one comes before: by then the client has its lists."""
+LOOK_SECONDS = 1.0
+"""How often it is looked whether the client has its lists."""
+MOST_LOOKS = 60
+"""After so many nobody waits for that any more."""
+REST_SECONDS = 2.0
+"""How long after the lists what calls need is read in: a client that has just started has a lot to do."""
 LAST_ANSWERS_SECONDS = 5.0
 """How long requests in flight may go on once the client has closed its end but still reads."""
 
@@ -59,14 +63,14 @@ async def attend(
     observers = Observers(host.bus, base_dir, clock, sys.stderr.write)
     observers.configure(config)
     stopped = stop_signals()
-    failed = asyncio.Event()
-    later = asyncio.get_running_loop().call_later(REST_SECONDS, _read_in, host)
+    failed, tasks = asyncio.Event(), TaskSet("client on stdio")
     host.strict_failure.add_done_callback(lambda _: failed.set())
     try:
         transport = StdioTransport()
         session = Session(host.dispatch, transport.send, flush=transport.flush, now=clock.monotonic)
         transport.serve(session.receive, session.flow, of_caller)
         host.add(session)
+        tasks.spawn(_read_in(host, session))
         await transport.open(said=said)
         watching = None
         if path is not None:
@@ -93,13 +97,18 @@ async def attend(
         await transport.finish(1.0)
         return 0
     finally:
-        later.cancel()
+        await tasks.cancel()
         host.strict_failure.cancel()
         await host.close()
         observers.close()
 
 
-def _read_in(host: Host) -> None:
-    """Reads in what the first call would, and lets the collector go to work."""
+async def _read_in(host: Host, session: Session) -> None:
+    """Reads in what the first call would once the client has its lists, and lets the collector go to work."""
+    for _ in range(MOST_LOOKS):
+        await asyncio.sleep(LOOK_SECONDS)
+        if session.seen or host.runtime.is_read_in:
+            break
+    await asyncio.sleep(REST_SECONDS)
     host.runtime.read_in()
     settle()

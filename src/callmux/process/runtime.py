@@ -165,6 +165,11 @@ class Runtime:
             status=self.status,
         )
 
+    @property
+    def is_read_in(self) -> bool:
+        """Whether it is known how calls are made."""
+        return "workings" in self.__dict__
+
     def read_in(self) -> None:
         """Reads in what the first call needs, so that it need not wait for that."""
         _ = self.workings
@@ -291,7 +296,7 @@ class Runtime:
         Args:
             why: The reason, for whoever wanted to call; another configuration is in force where it is None.
         """
-        if "workings" in self.__dict__:
+        if self.is_read_in:
             self.workings.retire(why)
 
     async def settled(self) -> None:
