@@ -84,7 +84,10 @@ class NodeProcess:
         assert self.process is not None
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
-        await asyncio.wait_for(self.process.wait(), 30)
+        try:
+            await asyncio.wait_for(self.process.wait(), 30)
+        except TimeoutError:
+            raise AssertionError(f"{self.name} does not end: {self.log.read_text()[-3000:]}") from None
 
     def signal(self, number: int) -> None:
         assert self.process is not None
