@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.live.harness import run
 
 from .agents import OK
-from .front import KINDS, fitted, shown
+from .front import KINDS, PAGE, fitted, shown
 from .trial import trial
 
 
@@ -30,3 +32,14 @@ def test_what_is_tried_is_what_the_page_shows(kind: str) -> None:
     assert text.count("127.0.0.1:1 ") + text.count("127.0.0.1:1;") == 1
     assert "127.0.0.1:8080" in text
     assert "10.0.0." not in text
+
+
+def test_the_manifest_of_the_page_starts_what_the_page_describes() -> None:
+    found = re.search(r"```yaml\n(apiVersion.*?)```", PAGE.read_text(), re.DOTALL)
+    assert found is not None
+    deployment, service = YAML(typ="safe").load_all(found[1])
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    names = {variable["name"] for variable in container["env"]}
+    assert names == {"POD_IP", "HOSTNAME"}, "the configuration on the page uses these"
+    assert all(f"${{{name}}}" in PAGE.read_text() for name in names)
+    assert service["spec"]["ports"] == [{"port": container["ports"][0]["containerPort"]}]
