@@ -13,8 +13,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -24,8 +24,12 @@ from callmux.config.redis_url import read_redis_url
 from callmux.config.state import StateSection
 from callmux.stores.redis_client import make_client
 from callmux.stores.redis_connection import RedisConnection
-from tests.support import SECONDS
+from tests.support import SECONDS, until
 
+PATIENT = 20.0
+"""Seconds that a request may take: on a busy machine, nothing that is there is taken to be away."""
+HASTY = 0.2
+"""The same where Redis does not answer, so that a test need not wait."""
 _numbers = count(1)
 
 
@@ -103,7 +107,7 @@ def own_prefix() -> str:
     return f"test{os.getpid()}-{next(_numbers)}:"
 
 
-def connection(url: str, prefix: str | None = None, seconds: float = 2.0) -> RedisConnection:
+def connection(url: str, prefix: str | None = None, seconds: float = PATIENT) -> RedisConnection:
     """A connection that is not open yet."""
     options = StateSection(url=url, timeout_ms=int(seconds * 1000))
     address = read_redis_url(url)
@@ -111,14 +115,29 @@ def connection(url: str, prefix: str | None = None, seconds: float = 2.0) -> Red
     return RedisConnection(client, address.shown, prefix or own_prefix(), seconds, seconds)
 
 
+@contextmanager
+def stopped(server: RedisServer, *connections: RedisConnection) -> Iterator[None]:
+    """Redis is there and answers nobody; nobody waits long for it."""
+    server.signal(signal.SIGSTOP)
+    for one in connections:
+        one._seconds = one._connect_seconds = HASTY
+    try:
+        yield
+    finally:
+        for one in connections:
+            one._seconds = one._connect_seconds = PATIENT
+        server.signal(signal.SIGCONT)
+
+
 @asynccontextmanager
 async def connected(
-    url: str, prefix: str | None = None, seconds: float = 2.0
+    url: str, prefix: str | None = None, seconds: float = PATIENT
 ) -> AsyncIterator[RedisConnection]:
     """A connection, with a part of Redis for this test."""
     made = connection(url, prefix, seconds)
-    assert await made.open(), made.problem
+    await made.open()
     try:
+        await until(lambda: made.is_up, "Redis")
         yield made
     finally:
         await made.close()

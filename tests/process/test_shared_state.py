@@ -25,7 +25,9 @@ async def test_listeners_with_one_prefix_have_one_seal_and_others_have_another(
     prefix = own_prefix()
     keys = []
     for one in (prefix, prefix, own_prefix()):
-        shared = await open_shared_state(StateSection(url=redis_url, key_prefix=one), tmp_path, {})
+        shared = await open_shared_state(
+            StateSection(url=redis_url, key_prefix=one, timeout_ms=20_000), tmp_path, {}
+        )
         keys.append(shared.derived("sessions"))
         await shared.close()
     assert keys[0] == keys[1] != keys[2]
@@ -59,7 +61,9 @@ async def test_a_password_behind_a_reference_opens_it_and_is_hidden_everywhere(
     server = RedisServer("--requirepass", "hush-hush-hush-9")
     try:
         (tmp_path / "password").write_text("hush-hush-hush-9\n")
-        shared = await open_shared_state(StateSection(url=server.url, password="file:password"), tmp_path, {})
+        shared = await open_shared_state(
+            StateSection(url=server.url, password="file:password", timeout_ms=20_000), tmp_path, {}
+        )
         assert shared.facts() == {"connected": True, "address": str(server.socket)}
         await shared.sessions.put("id", KeptSession(begun=1, version="v", capabilities="{}"), 60)
         assert EVERYWHERE.hide("x hush-hush-hush-9 y") == "x [redacted] y"

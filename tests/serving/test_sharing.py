@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import urllib.error
 import urllib.request
@@ -18,7 +19,7 @@ from callmux.config.model import Config
 from callmux.errors import StoreUnavailable
 from callmux.serving.sharing import shared_by
 from tests.library.test_gateway import ENV, NOTES
-from tests.redis_server import RedisServer, own_prefix
+from tests.redis_server import PATIENT, RedisServer, own_prefix
 from tests.support import SECONDS, real_loop, until
 
 HEADERS = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
@@ -69,7 +70,8 @@ def call(id: int, method: str, **params: Any) -> dict[str, Any]:
 
 
 def config(url: str, prefix: str, **more: Any) -> dict[str, Any]:
-    return {"servers": {"notes": NOTES}, "state": {"url": url, "keyPrefix": prefix, **more}}
+    state = {"url": url, "keyPrefix": prefix, "timeoutMs": 20_000, **more}
+    return {"servers": {"notes": NOTES}, "state": state}
 
 
 @real_loop()
@@ -136,8 +138,9 @@ async def test_a_listener_that_needs_redis_to_start_says_so(tmp_path: Path) -> N
 @real_loop()
 @pytest.mark.parametrize(("policy", "status"), [("closed", 503), ("open", 200)])
 async def test_limits_hold_over_all_listeners_and_while_redis_is_away_as_the_configuration_says(
-    own_redis: RedisServer, policy: str, status: int
+    own_redis: RedisServer, policy: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("callmux.stores.border.SECONDS", PATIENT)
     given = config(own_redis.url, own_prefix(), onUnavailable=policy)
     given["abuseControls"] = {"principalRequestsPerMinute": 3, "principalMaxInFlight": 2}
     async with Listener(given, env=ENV) as first, Listener(given, env=ENV) as second:
@@ -151,3 +154,43 @@ async def test_limits_hold_over_all_listeners_and_while_redis_is_away_as_the_con
         async with asyncio.timeout(SECONDS):
             while (await ask(first, GREETING))[0] != 200:
                 await asyncio.sleep(0.05)
+
+
+@real_loop()
+async def test_while_redis_hangs_nobody_hangs_with_it(own_redis: RedisServer) -> None:
+    given = config(own_redis.url, own_prefix(), timeoutMs=200, connectTimeoutMs=200, key="env:KEY")
+    given["cacheTtlSeconds"] = 60
+    async with Listener(given, env={**ENV, "KEY": "a key that is long enough"}) as listener:
+        _, id, _ = await ask(listener, GREETING)
+        own_redis.signal(signal.SIGSTOP)
+        asked = [ask(listener, GREETING) for _ in range(5)]
+        asked += [ask(listener, call(n, "tools/call", name="notes__add", arguments={}), id) for n in range(5)]
+        assert [status for status, _, _ in await asyncio.gather(*asked)] == [200] * 10
+        assert (await look(listener, "/ready"))["state"] == "unavailable"
+        own_redis.signal(signal.SIGCONT)
+        await until(lambda: listener.health()["runtime"]["state"]["connected"], "Redis")
+        assert (await ask(listener, call(9, "ping"), id))[0] == 200
+
+
+@real_loop()
+async def test_listeners_say_whether_they_have_the_newest_configuration(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("callmux.serving.sharing.COMPARED_SECONDS", 0.01)
+    given = config(redis_url, own_prefix())
+
+    def newest(listener: Listener) -> bool | None:
+        shown = listener.health()["runtime"]["state"].get("configuration")
+        return None if shown is None else shown["isNewest"]
+
+    async with Listener(given, env=ENV) as first, Listener(given, env=ENV) as second:
+        await until(lambda: newest(first) and newest(second), "the comparison")
+        other = {**given, "maxConcurrency": 7}
+        await second.reload(other)
+        await until(lambda: newest(first) is False, "the newer one")
+        assert newest(second)
+        await first.reload(other)
+        await until(lambda: newest(first), "the same one")
+        assert "next start" not in caplog.text
+        await first.reload({**other, "state": {**given["state"], "timeoutMs": 1}})
+        assert "takes effect with the next start" in caplog.text

@@ -20,7 +20,7 @@ from callmux.stores.redis_replay import RedisReplay
 from callmux.stores.redis_results import RedisResults
 from callmux.stores.redis_sessions import RedisSessions
 from tests.certificates import Authority
-from tests.redis_server import RedisServer, connected, own_prefix
+from tests.redis_server import PATIENT, RedisServer, connected, own_prefix
 from tests.stores.contracts import (
     FIRST,
     a_token_is_good_once,
@@ -33,7 +33,7 @@ from tests.stores.contracts import (
 from tests.stores.test_redis_sessions import KEPT as SESSION
 from tests.support import SECONDS, free_port, real_loop, until
 
-OPTIONS = StateSection(url="redis://a", timeout_ms=1234, connect_timeout_ms=2345)
+OPTIONS = StateSection(url="redis://a", timeout_ms=12_340, connect_timeout_ms=23_450)
 
 
 @real_loop()
@@ -52,8 +52,8 @@ async def test_each_kind_of_url_has_its_client_and_none_waits_for_ever(url: str,
     assert type(getattr(client, "primary", client)).__name__ == kind
     pool = getattr(getattr(client, "primary", client), "connection_pool", None)
     if pool is not None:
-        assert pool.connection_kwargs["socket_timeout"] == 1.234
-        assert pool.connection_kwargs.get("socket_connect_timeout", 2.345) == 2.345
+        assert pool.connection_kwargs["socket_timeout"] == 12.34
+        assert pool.connection_kwargs.get("socket_connect_timeout", 23.45) == 23.45
     await client.aclose()
 
 
@@ -139,7 +139,7 @@ async def test_sentinels_lead_to_the_server_that_takes_the_place_of_another(tmp_
             servers.append(RedisServer(sentinel=written, at=tmp_path / "s"))
             while b"127.0.0.1" not in await asked(servers[2], "SENTINEL REPLICAS main"):
                 await asyncio.sleep(0.01)
-        async with connected(f"redis+sentinel://127.0.0.1:{watch}/main", seconds=0.5) as redis:
+        async with connected(f"redis+sentinel://127.0.0.1:{watch}/main") as redis:
             key = redis.key("a")
             await redis.run("SET", key, "x")
             servers[0].kill()
@@ -162,7 +162,7 @@ async def test_a_server_with_tls_is_checked(tmp_path: Path) -> None:
         address = read_redis_url(f"rediss://localhost:{port}/0")
         for ca_file, answer in ((str(authority.file), b"x"), (None, None)):
             client = make_client(address, OPTIONS, ca_file=ca_file)
-            redis = RedisConnection(client, address.shown, own_prefix(), 2, 2)
+            redis = RedisConnection(client, address.shown, own_prefix(), PATIENT, PATIENT)
             assert await redis.open() is (answer is not None)
             if answer is not None:
                 await redis.run("SET", redis.key("a"), answer)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 
 import pytest
 
 from callmux.errors import StoreUnavailable
 from callmux.stores.redis_connection import CommandRefused, RedisConnection, Script
-from tests.redis_server import RedisServer, connected, connection
+from tests.redis_server import RedisServer, connected, connection, stopped
 from tests.support import real_loop, until
 
 ADD = Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
@@ -83,14 +82,14 @@ async def test_it_comes_back_by_itself_and_what_was_lost_is_told(
 async def test_one_that_is_stopped_costs_each_caller_a_bounded_time_and_goes_on(
     own_redis: RedisServer,
 ) -> None:
-    async with connected(own_redis.url, seconds=0.2) as redis:
+    async with connected(own_redis.url) as redis:
         await redis.run("SET", redis.key("a"), "x")
-        own_redis.signal(signal.SIGSTOP)
-        asked = [asyncio.get_running_loop().create_task(redis.run("GET", redis.key("a"))) for _ in range(50)]
-        await asyncio.wait(asked)
-        assert all(isinstance(task.exception(), StoreUnavailable) for task in asked)
-        assert not redis.is_up
-        own_redis.signal(signal.SIGCONT)
+        with stopped(own_redis, redis):
+            ask = asyncio.get_running_loop().create_task
+            asked = [ask(redis.run("GET", redis.key("a"))) for _ in range(50)]
+            await asyncio.wait(asked)
+            assert all(isinstance(task.exception(), StoreUnavailable) for task in asked)
+            assert not redis.is_up
         await until(lambda: redis.is_up, "its return")
         assert await redis.run("GET", redis.key("a")) == b"x"
 
@@ -174,6 +173,7 @@ async def test_who_gives_up_never_leaves_an_answer_for_somebody_else(redis_url: 
 
         for _ in range(10):
             await asyncio.gather(*(f(n) for n in range(20) for f in (gives_up, reads)))
+        assert (redis.is_up, redis.failures) == (True, 0)
 
 
 def test_what_it_prints_says_how_it_is() -> None:

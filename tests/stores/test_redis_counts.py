@@ -64,7 +64,7 @@ async def test_what_a_listener_had_in_flight_when_it_died_counts_for_a_while_and
 ) -> None:
     prefix = own_prefix()
     async with connected(redis_url, prefix) as here, connected(redis_url, prefix) as there:
-        monkeypatch.setattr("callmux.stores.redis_counts.IN_FLIGHT_SECONDS", 0.3)
+        monkeypatch.setattr("callmux.stores.redis_counts.IN_FLIGHT_SECONDS", 1.0)
         monkeypatch.setattr("callmux.stores.redis_counts.RENEWED_SECONDS", 0.01)
         dead, alive = RedisInFlight(here, strict=True), RedisInFlight(there, strict=True)
         assert await given(dead.enter("a", 1))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-
 import msgspec
 import pytest
 
 from callmux.errors import StoreUnavailable
 from callmux.stores.redis_results import LARGEST, RedisResults
 from callmux.stores.results import Stored, StoreLimits
-from tests.redis_server import RedisServer, connected, own_prefix
+from tests.redis_server import RedisServer, connected, own_prefix, stopped
 from tests.stores.contracts import RESULTS, Scene, given, stored
 from tests.support import real_loop
 
@@ -78,16 +76,16 @@ async def test_all_of_it_goes_by_itself(redis_url: str) -> None:
 async def test_while_redis_is_away_results_stay_here_and_others_are_perhaps_there(
     own_redis: RedisServer,
 ) -> None:
-    async with connected(own_redis.url, seconds=0.2) as redis:
+    async with connected(own_redis.url) as redis:
         results = RedisResults(redis)
         await given(results.put(stored("there")))
-        own_redis.signal(signal.SIGSTOP)
-        await given(results.put(stored("late")))
-        assert results.put(stored("here")) == []
-        for ref in ("late", "here"):
-            assert await given(results.get(ref, "")) == stored(ref)
-        with pytest.raises(StoreUnavailable):
-            await given(results.get("there", ""))
+        with stopped(own_redis, redis):
+            await given(results.put(stored("late")))
+            assert results.put(stored("here")) == []
+            for ref in ("late", "here"):
+                assert await given(results.get(ref, "")) == stored(ref)
+            with pytest.raises(StoreUnavailable):
+                await given(results.get("there", ""))
 
 
 @real_loop()

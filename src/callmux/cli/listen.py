@@ -42,7 +42,7 @@ from callmux.serving.assembly import assemble
 from callmux.serving.invitation import address_of, invited
 from callmux.serving.posture import check_posture
 from callmux.serving.reading import ConfigReader, Load
-from callmux.serving.sharing import node_of, shared_by
+from callmux.serving.sharing import keep_comparing, node_of, shared_by
 from callmux.session import saved_sessions
 from callmux.session.saved_sessions import SavedSession, SavedSessions, session_key
 from callmux.tasks import TaskSet
@@ -179,6 +179,7 @@ async def listen(
         tasks.spawn(listener.keep_sweeping())
         if shared is not None:
             tasks.spawn(trees.follow())
+            tasks.spawn(keep_comparing(shared, host, reading))
         idle = asyncio.Event()
         if options.idle_exit_seconds is not None:
             tasks.spawn(_watch_idle(listener, options.idle_exit_seconds, idle))

@@ -32,7 +32,7 @@ from callmux.process.servers import startup_failed
 from callmux.serving.assembly import assemble
 from callmux.serving.posture import check_posture
 from callmux.serving.reading import ConfigReader
-from callmux.serving.sharing import node_of, shared_by
+from callmux.serving.sharing import keep_comparing, node_of, shared_by
 from callmux.tasks import TaskSet
 from callmux.timestamps import iso
 from callmux.transport.http.listener import Listener as Sessions
@@ -212,6 +212,7 @@ class Listener:
         self._tasks.spawn(parts.sessions.keep_sweeping())
         if shared is not None:
             self._tasks.spawn(trees.follow())
+            self._tasks.spawn(keep_comparing(shared, host, parts.reader))
 
     def _read(self, sources: Sources, overlay: Overlay | None = None) -> Config:
         config = self._loader(sources, overlay)

@@ -26,6 +26,7 @@ from callmux.process.stores import PARKED, Stores
 from callmux.secrets.single import looked_up
 from callmux.stores.redis_cache import RedisCache
 from callmux.stores.redis_client import make_client
+from callmux.stores.redis_configuration import RedisConfiguration
 from callmux.stores.redis_connection import RedisConnection
 from callmux.stores.redis_counts import RedisInFlight, RedisRates
 from callmux.stores.redis_overlay import RedisOverlay
@@ -64,6 +65,7 @@ class SharedState:
         replay: Answers for clients that come back.
         parked: Requests that wait for their clients.
         overlay: Changes of servers; None where Redis knows the secret of all.
+        configuration: Whether this listener has the newest.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class SharedState:
         self._strict = config.on_unavailable == "closed"
         overlay = None if config.key is None else RedisOverlay(self.connection, self.derived("overlay"))
         self.overlay: RedisOverlay | None = overlay
+        self.configuration = RedisConfiguration(self.connection)
         self._tokens: list[SharedTokenStore] = []
         self._in_flight = RedisInFlight(self.connection, strict=self._strict)
 
@@ -152,7 +155,7 @@ class SharedState:
         facts: dict[str, Any] = {"connected": connection.is_up, "address": connection.where}
         if not connection.is_up:
             facts["problem"] = connection.problem
-        return facts
+        return facts | self.configuration.facts()
 
     async def close(self) -> None:
         """Brings to Redis what still waits, and ends the connection."""

@@ -1,24 +1,33 @@
 """What a listener shares with others, where the configuration has `state`; nothing is imported otherwise.
 
-`shared_by` and `node_of` are called by `callmux.cli.listen` and `callmux.library.listener`, `share_sessions`
-by `callmux.serving.assembly`.
+`shared_by`, `node_of` and `keep_comparing` are called by `callmux.cli.listen` and `callmux.library.listener`,
+`share_sessions` by `callmux.serving.assembly`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callmux.clock import Clock
 from callmux.config.model import Config
+from callmux.observe.facts import Configured
 from callmux.process.host import Host
+from callmux.serving.reading import ConfigReader
 from callmux.transport.http.app import App
 from callmux.transport.http.listener import Listener
 
 if TYPE_CHECKING:
     from callmux.process.shared_state import SharedState
     from callmux.serving.clustering import Clustered
+
+log = logging.getLogger(__name__)
+
+COMPARED_SECONDS = 5.0
+"""How often configurations are compared."""
 
 
 async def shared_by(config: Config, base_dir: Path, env: Mapping[str, str]) -> SharedState | None:
@@ -78,3 +87,22 @@ async def node_of(
     node = await clustered(shared.config.node, shared, listener, app, host, base_dir, env)
     await node.start()
     return node
+
+
+async def keep_comparing(shared: SharedState, host: Host, reading: ConfigReader) -> None:
+    """Tells the other listeners which configuration is in force here, and hears of theirs, for as long as it
+    runs."""
+
+    def take_effect(new: Configured) -> None:
+        if new.config.state != shared.config:
+            log.warning("state has changed in the configuration: that takes effect with the next start")
+        shared.configuration.takes_effect(reading.document(new.config))
+
+    shared.configuration.takes_effect(reading.document(host.runtime.config))
+    end = host.bus.subscribe(Configured, take_effect)
+    try:
+        while True:
+            await shared.configuration.look()
+            await asyncio.sleep(COMPARED_SECONDS)
+    finally:
+        end()

@@ -114,6 +114,22 @@ class _Sentinelled:
             await client.aclose()
 
 
+async def drop(client: RedisClient, *, idle: bool) -> None:
+    """Ends connections at once: of some, whose user gave up, no answer would ever come, and a polite end
+    would be waited for in vain.
+
+    Args:
+        idle: Whether those are spared that somebody uses now.
+    """
+    pool: Any = getattr(getattr(client, "primary", client), "connection_pool", None)
+    kinds = ("_available_connections",) if idle else ("_available_connections", "_in_use_connections")
+    for connection in [found for kind in kinds for found in getattr(pool, kind, ())]:
+        writer = getattr(connection, "_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+        await connection.disconnect(nowait=True)
+
+
 def failures() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     """The exceptions of a client: those that say that Redis cannot be reached or used at all now, and those
     that say that it refuses one command."""

@@ -12,12 +12,13 @@ import contextlib
 import hashlib
 import logging
 import secrets
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from callmux.errors import StoreUnavailable
-from callmux.stores.redis_client import CONNECTIONS, RedisClient, failures
-from callmux.tasks import TaskSet
+from callmux.stores.redis_client import CONNECTIONS, RedisClient, drop, failures
+from callmux.tasks import TaskSet, at_once
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,10 @@ PAUSE_SECONDS = 2.0
 """How often it is looked whether Redis is there while nobody asks it for anything."""
 SILENT_SECONDS = 60.0
 """How long nothing more is logged of commands that are refused."""
+LOOK_SECONDS = 5.0
+"""How long a look whether it is there may take at most: another one follows."""
+END_SECONDS = 1.0
+"""How long ending connections may take."""
 FIRST_DELAY = 0.05
 LONGEST_DELAY = 2.0
 WORTHLESS = ("LOADING", "NOAUTH", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS")
@@ -58,6 +63,42 @@ class Script:
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
+class Turns:
+    """So many at a time. A turn that is over goes to whoever has waited longest, also where many give up.
+
+    Args:
+        free: How many.
+    """
+
+    def __init__(self, free: int) -> None:
+        self._free = free
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._next()
+            raise
+
+    async def __aexit__(self, *error: object) -> None:
+        self._next()
+
+    def _next(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
 class RedisConnection:
     """One Redis, as this process sees it.
 
@@ -87,7 +128,7 @@ class RedisConnection:
         self._seconds = seconds
         self._connect_seconds = connect_seconds
         self._away, self._refused = failures()
-        self._turns = asyncio.Semaphore(CONNECTIONS)
+        self._turns = Turns(CONNECTIONS)
         self._doubt = asyncio.Event()
         self._looked = asyncio.Event()
         self._tasks = TaskSet("redis")
@@ -108,8 +149,9 @@ class RedisConnection:
     async def close(self) -> None:
         """Ends it."""
         await self._tasks.cancel()
-        with contextlib.suppress(TimeoutError, *self._away, *self._refused):
-            async with asyncio.timeout(self._seconds):
+        with contextlib.suppress(*self._away, *self._refused):
+            async with asyncio.timeout(END_SECONDS):
+                await drop(self._client, idle=False)
                 await self._client.aclose()
 
     def when_returned(self, told: Callable[[], None]) -> None:
@@ -151,6 +193,16 @@ class RedisConnection:
             return await self.run("EVAL", script.text, *rest)
 
     async def _asked(self, command: Sequence[Word], seconds: float) -> Any:
+        """The answer to a command. Who gives up leaves it to end by itself: a connection that is left in the
+        middle of something may be of no use to the next."""
+        asked = at_once(self._answer(command, seconds))
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            asked.add_done_callback(lambda task: task.cancelled() or task.exception())
+            raise
+
+    async def _answer(self, command: Sequence[Word], seconds: float) -> Any:
         try:
             async with asyncio.timeout(seconds), self._turns:
                 return await self._client.execute_command(*command)
@@ -182,6 +234,8 @@ class RedisConnection:
         while True:
             self._doubt.clear()
             try:
+                if not self.is_up:
+                    await self._begin_anew()
                 lost = await self._is_emptied()
             except StoreUnavailable:
                 failed += 1
@@ -201,13 +255,18 @@ class RedisConnection:
                 async with asyncio.timeout(PAUSE_SECONDS):
                     await self._doubt.wait()
 
+    async def _begin_anew(self) -> None:
+        with contextlib.suppress(*self._away, *self._refused):
+            async with asyncio.timeout(END_SECONDS):
+                await drop(self._client, idle=True)
+
     async def _is_emptied(self) -> bool:
         """Whether what was kept there is lost, such as by a restart without a file.
 
         Raises:
             StoreUnavailable: It is not there.
         """
-        seconds, key = self._seconds + self._connect_seconds, self.key("mark")
+        seconds, key = min(LOOK_SECONDS, self._seconds + self._connect_seconds), self.key("mark")
         try:
             found = await self._asked(("EVAL", _LOOK, 1, key, secrets.token_hex(16)), seconds)
         except CommandRefused as error:
