@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ from callmux.guard.limits import TOO_MANY, TOO_OFTEN, AbuseLimits
 from callmux.guard.principal import Principal
 from callmux.observe.bus import Bus
 from callmux.observe.facts import LimitReached
+from callmux.stores.border import REST_SECONDS
 from callmux.stores.counts import InFlight, Rates
 from callmux.tasks import at_once
 from tests.guard.callers import FakeCaller, enter
-from tests.stores.remote import FAILS, HANGS, LATE_FAILS, RemoteInFlight, RemoteRates, Wire
+from tests.stores.remote import FAILS, HANGS, LATE_FAILS, SLOW, RemoteInFlight, RemoteRates, Wire
 from tests.support import FakeClock, until
 
 
@@ -254,8 +256,49 @@ async def test_a_client_that_leaves_while_it_is_counted_is_not_in_flight_for_eve
     entering = at_once(limited.enters("ops"))
     await until(lambda: in_flight.wire.asked == 1, "the question")
     entering.cancel()
-    await until(lambda: in_flight.wire.asked == 2, "what takes it back")
     assert await until_200(limited, "ops")
+    await until(lambda: len(in_flight.kept) == 0, "nothing in flight")
+
+
+async def test_a_client_that_leaves_when_it_has_just_been_counted_is_not_in_flight_for_ever() -> None:
+    """Its answer is there, and nobody has looked at it yet."""
+
+    class Instant(RemoteInFlight):
+        async def enter(self, name: str, most: int | None) -> bool:
+            await asyncio.sleep(0)
+            entering.cancel()
+            return self.kept.enter(name, most)
+
+    in_flight = Instant()
+    entering: asyncio.Task[Any]
+    for strict in (True, False):
+        limited = Scene(None, in_flight, strict=strict, principal_max_in_flight=1)
+        entering = at_once(limited.enters("ops"))
+        await asyncio.wait({entering})
+        assert entering.cancelled()
+        await until(lambda: len(in_flight.kept) == 0, "nothing in flight")
+
+
+@pytest.mark.parametrize("strict", [True, False])
+async def test_who_is_not_counted_takes_nobody_else_off_the_count(strict: bool) -> None:
+    in_flight = RemoteInFlight()
+    limited = Scene(None, in_flight, strict=strict, principal_max_in_flight=2)
+    inside = [await limited.enters("ops") for _ in range(2)]
+    in_flight.wire.way = HANGS
+    for _ in range(3):
+        # The first waits in vain, the others are not even asked about.
+        if strict:
+            assert (await limited.refusal("ops")).status == 503
+        else:
+            limited.gate.leave(await limited.enters("ops"), 200)
+    assert not in_flight.kept.enter("bearer:ops", 2)
+    in_flight.wire.way = SLOW
+    await asyncio.sleep(REST_SECONDS)
+    assert (await limited.refusal("ops")).status == 429
+    for caller in inside:
+        limited.gate.leave(caller, 200)
+    await until(lambda: len(in_flight.kept) == 0, "nothing in flight")
+    await limited.limits.close()
 
 
 async def test_whoever_listens_hears_which_limit_was_reached_by_whom() -> None:

@@ -162,8 +162,20 @@ class RemoteInFlight:
         self.wire = wire or Wire()
         self.kept = MemoryInFlight()
 
-    def enter(self, name: str, most: int | None) -> Coroutine[Any, Any, bool]:
-        return self.wire.carry(lambda: self.kept.enter(name, most))
+    async def enter(self, name: str, most: int | None) -> bool:
+        counted = False
+
+        def work() -> bool:
+            nonlocal counted
+            counted = self.kept.enter(name, most)
+            return counted
+
+        try:
+            return bool(await self.wire.carry(work))
+        except BaseException:
+            if counted:
+                self.kept.leave(name)
+            raise
 
     def leave(self, name: str) -> Coroutine[Any, Any, None]:
         return self.wire.carry(lambda: self.kept.leave(name))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+
 import pytest
 
 from callmux.errors import StoreUnavailable
@@ -74,6 +77,58 @@ async def test_what_a_listener_had_in_flight_when_it_died_counts_for_a_while_and
         while not entered:
             entered = await given(alive.enter("a", 1))
         await alive.close()
+
+
+@real_loop()
+async def test_who_gives_up_while_redis_is_slow_does_not_count_whatever_redis_does_later(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callmux.stores.redis_counts.TIDIED_SECONDS", 0.05)
+    async with connected(own_redis.url, seconds=5) as redis:
+        in_flight = RedisInFlight(redis, strict=True)
+        # Redis knows all connections that are used below.
+        await asyncio.gather(*(redis.run("GET", redis.key("b")) for _ in range(8)))
+        assert await given(in_flight.enter("a", 3))
+        own_redis.signal(signal.SIGSTOP)
+        loop = asyncio.get_running_loop()
+        asking = [loop.create_task(in_flight._enter("a", 3)) for _ in range(6)]
+        await asyncio.sleep(0.01)
+        for task in asking[:4]:
+            task.cancel()
+        await asyncio.wait(asking[:4])
+        # While others are being asked about, the first is over.
+        leaving = in_flight.leave("a")
+        assert leaving is not None
+        own_redis.signal(signal.SIGCONT)
+        await leaving
+        await asyncio.wait(asking[4:])
+        entered = sum(task.result() for task in asking[4:])
+        assert len(in_flight) == entered
+        for _ in range(entered):
+            if (leaving := in_flight.leave("a")) is not None:
+                leaving.close()
+        assert len(in_flight) == 0
+        await until(lambda: not in_flight._over, "that all of it is told")
+        assert await redis.run("ZCARD", in_flight._key("a")) == 0
+        await in_flight.close()
+
+
+@real_loop()
+async def test_what_ended_while_redis_was_away_counts_no_more_when_it_is_back(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callmux.stores.redis_counts.TIDIED_SECONDS", 0.05)
+    async with connected(own_redis.url, seconds=0.2) as redis:
+        in_flight = RedisInFlight(redis, strict=True)
+        assert await given(in_flight.enter("a", 1))
+        own_redis.signal(signal.SIGSTOP)
+        with pytest.raises(StoreUnavailable):
+            await given(in_flight.enter("a", 1))
+        assert in_flight.leave("a") is None
+        own_redis.signal(signal.SIGCONT)
+        await until(lambda: not in_flight._over, "that Redis hears of it")
+        assert await given(in_flight.enter("a", 1))
+        await in_flight.close()
 
 
 @real_loop()

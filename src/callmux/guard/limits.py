@@ -7,7 +7,8 @@ counters. The checks stand in `callmux.guard.gate`: `Arrivals` before the creden
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import NoReturn
 
 from callmux.config.traffic import AbuseControls
@@ -103,6 +104,8 @@ class Flights:
         self.enter = counts.enter
         self._leave = counts.leave
         self._strict = strict
+        # Those that were let in while the store did not answer.
+        self._uncounted: Counter[str] = Counter()
         self._border = Border("the store of requests in flight")
         self._tasks = TaskSet("requests in flight")
 
@@ -112,17 +115,25 @@ class Flights:
         Raises:
             StoreUnavailable: It does not say, and nobody is let in then.
         """
+        asked = _Asked(answer, lambda: self.leave(name))
         try:
-            if self._strict:
-                return await self._border.answered(answer)
-            return await self._border.answered_or(answer, True)
-        except (asyncio.CancelledError, StoreUnavailable):
-            # The store may have counted it, and nobody else will tell it.
-            self.leave(name)
+            return await self._border.answered(asked.answer())
+        except asyncio.CancelledError:
+            asked.give_up()
             raise
+        except StoreUnavailable:
+            asked.give_up()
+            if self._strict:
+                raise
+            self._uncounted[name] += 1
+            return True
 
     def leave(self, name: str) -> None:
         """One that was counted is over. Nobody waits for the store."""
+        if self._uncounted and self._uncounted[name]:
+            self._uncounted[name] -= 1
+            self._uncounted += Counter()
+            return
         waiting = self._leave(name)
         if waiting is not None:
             self._border.tell(waiting, self._tasks)
@@ -130,6 +141,36 @@ class Flights:
     async def close(self) -> None:
         """Tells the store nothing more."""
         await self._tasks.cancel()
+
+
+class _Asked:
+    """A question whether one more counts, which whoever asked may give up.
+
+    Args:
+        given: What the store gives.
+        leave: Takes back what was counted for nobody.
+    """
+
+    def __init__(self, given: Awaitable[bool], leave: Callable[[], None]) -> None:
+        self._given = given
+        self._leave = leave
+        self._is_begun = self._is_counted = self._is_given_up = False
+
+    async def answer(self) -> bool:
+        """What the store says."""
+        self._is_begun = True
+        self._is_counted = counted = await self._given
+        if counted and self._is_given_up:
+            self._leave()
+        return counted
+
+    def give_up(self) -> None:
+        """Nobody hears the answer any more."""
+        self._is_given_up = True
+        if self._is_counted:
+            self._leave()
+        elif not self._is_begun and isinstance(self._given, Coroutine):
+            self._given.close()
 
 
 class Arrivals:

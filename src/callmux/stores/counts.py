@@ -28,7 +28,8 @@ class InFlight(Protocol):
     """How many requests of each name are in flight."""
 
     def enter(self, name: str, most: int | None) -> bool | Awaitable[bool]:
-        """Counts one more, unless there are `most`; says whether it counted."""
+        """Counts one more, unless there are `most`; says whether it counted. Where it fails or is given up,
+        the store sees to it that nothing stays counted."""
 
     def leave(self, name: str) -> Awaitable[None] | None:
         """One that was counted is over."""

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 IN_FLIGHT_SECONDS = 60.0
 """How long a request counts of which its listener says nothing any more."""
 RENEWED_SECONDS = 20.0
+TIDIED_SECONDS = 1.0
+"""How often Redis is told again of what is over and may still count there."""
 
 _HIT = Script("""
 local amount = tonumber(ARGV[1])
@@ -109,14 +111,18 @@ class RedisInFlight:
         self._numbers = count(1)
         # Those that count there, by name; what counts here only has an empty name.
         self._here: defaultdict[str, list[str]] = defaultdict(list)
+        # Those that may still count there and are over, by name.
+        self._over: defaultdict[str, set[str]] = defaultdict(set)
         self._tasks = TaskSet("requests in flight")
+        self._keeping = self._tidying = False
         connection.when_returned(self._returned)
 
     def __len__(self) -> int:
         return sum(map(len, self._here.values()))
 
     def enter(self, name: str, most: int | None) -> bool | Coroutine[Any, Any, bool]:
-        """Counts one more, unless there are `most`; says whether it counted."""
+        """Counts one more, unless there are `most`; says whether it counted. Where this fails or is given up,
+        nothing stays counted."""
         if most is not None and (self._connection.is_up or self._strict):
             return self._enter(name, most)
         return self._enter_here(name, most)
@@ -129,20 +135,25 @@ class RedisInFlight:
 
     async def _enter(self, name: str, most: int) -> bool:
         request = f"{self._process}:{next(self._numbers)}"
-        self._here[name].append(request)
+        # Where it is away nothing is sent, so that nothing can be counted.
+        asks = self._connection.is_up
         try:
             milliseconds = int(IN_FLIGHT_SECONDS * 1000)
             counted = await self._connection.evaluate(_ENTER, [self._key(name)], request, most, milliseconds)
+            asks = False
         except StoreUnavailable:
             if self._strict:
-                # It may have been counted: whoever asked leaves it.
                 raise
-            self._forget(name, request)
             return self._enter_here(name, most)
+        finally:
+            # Also where whoever asked gives up: Redis may have counted it.
+            if asks:
+                self._take_back(name, request)
         if not counted:
-            self._forget(name, request)
             return False
-        if not len(self._tasks):
+        self._here[name].append(request)
+        if not self._keeping:
+            self._keeping = True
             self._tasks.spawn(self._keep())
         return True
 
@@ -151,28 +162,57 @@ class RedisInFlight:
         requests = self._here.get(name)
         if not requests:
             return None
-        request = requests[-1]
-        self._forget(name, request)
-        return self._leave(name, request) if request and self._connection.is_up else None
+        request = requests.pop()
+        if not requests:
+            del self._here[name]
+        if not request:
+            return None
+        # Nobody need await what this gives.
+        self._take_back(name, request)
+        return self._leave(name, request) if self._connection.is_up else None
 
     async def _leave(self, name: str, request: str) -> None:
         await self._connection.run("ZREM", self._key(name), request)
+        self._forget(name, {request})
 
-    def _forget(self, name: str, request: str) -> None:
-        requests = self._here.get(name, [])
-        if request in requests:
-            requests.remove(request)
-        if not requests:
-            self._here.pop(name, None)
+    def _take_back(self, name: str, request: str) -> None:
+        """What is over counts no more, also where Redis hears of its beginning after this."""
+        self._over[name].add(request)
+        if not self._tidying:
+            self._tidying = True
+            self._tasks.spawn(self._tidy())
+
+    async def _tidy(self) -> None:
+        try:
+            while self._over:
+                await asyncio.sleep(TIDIED_SECONDS)
+                for name, requests in [(name, set(over)) for name, over in self._over.items()]:
+                    try:
+                        await self._connection.run("ZREM", self._key(name), *requests)
+                    except StoreUnavailable as error:
+                        log.debug("requests count on that are over: %s", error)
+                        break
+                    self._forget(name, requests)
+        finally:
+            self._tidying = False
+
+    def _forget(self, name: str, requests: set[str]) -> None:
+        if (over := self._over.get(name)) is not None:
+            over -= requests
+            if not over:
+                del self._over[name]
 
     def _returned(self) -> None:
         self._tasks.spawn(self._renew())
 
     async def _keep(self) -> None:
         """Says again and again what is still in flight here."""
-        while self._here:
-            await asyncio.sleep(RENEWED_SECONDS)
-            await self._renew()
+        try:
+            while self._here:
+                await asyncio.sleep(RENEWED_SECONDS)
+                await self._renew()
+        finally:
+            self._keeping = False
 
     async def _renew(self) -> None:
         for name in list(self._here):
