@@ -60,3 +60,16 @@ async def test_the_cache_keeps_what_the_new_bounds_allow_of_servers_that_are_sti
     configure(4)
     assert cache.facts(4)["entries"] == 0
     await stores.close()
+
+
+def test_where_results_are_shared_it_matters_how_their_server_is_configured() -> None:
+    class Shared(MemoryCache):
+        shared = True
+
+    def definitions(cache: MemoryCache, *args: str) -> dict[str, str]:
+        config = check_document({"servers": {"a": {"command": "a", "args": list(args)}}}).config
+        Stores(cache).configure(config, {}, 0)
+        return dict(cache.limits.definitions)
+
+    assert definitions(Shared()) == definitions(Shared()) != definitions(Shared(), "--other")
+    assert definitions(MemoryCache()) == {}

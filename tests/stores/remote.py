@@ -61,6 +61,8 @@ class Wire:
 class RemoteCache:
     """A cache behind a wire."""
 
+    shared = False
+
     def __init__(self, wire: Wire | None = None) -> None:
         self.wire = wire or Wire()
         self.kept = MemoryCache()
@@ -87,8 +89,8 @@ class RemoteCache:
     def wrote(self, server: str) -> Coroutine[Any, Any, None]:
         return self.wire.carry(lambda: self.kept.wrote(server))
 
-    def doubt(self, server: str, now: float) -> Coroutine[Any, Any, int]:
-        return self.wire.carry(lambda: self.kept.doubt(server, now))
+    def doubt(self, server: str, now: float, seconds: float = 0.0) -> Coroutine[Any, Any, int]:
+        return self.wire.carry(lambda: self.kept.doubt(server, now, seconds))
 
     def sure(self, server: str, doubt: int) -> Coroutine[Any, Any, None]:
         return self.wire.carry(lambda: self.kept.sure(server, doubt))

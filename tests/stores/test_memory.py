@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ def key(arguments: bytes | None = b"{}", server: str = "a", tool: str = "t", **m
     return Key(server, tool, arguments, **more)  # type: ignore[arg-type]
 
 
-def store(**limits: int) -> MemoryCache:
+def store(**limits: Any) -> MemoryCache:
     made = MemoryCache()
     made.configure(CacheLimits(**{"ttl_seconds": 60, **limits}), 0)
     return made

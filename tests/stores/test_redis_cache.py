@@ -7,6 +7,7 @@ import contextlib
 import signal
 from math import inf
 
+import msgspec
 import pytest
 
 from callmux.errors import StoreUnavailable
@@ -196,6 +197,35 @@ async def test_a_write_that_redis_has_no_room_for_makes_everything_worthless(own
             await redis.run("CONFIG", "SET", "maxmemory", 0)
             assert redis.is_up
             assert not await given(cache.has(CACHED, 0))
+
+
+@real_loop()
+async def test_results_of_a_server_that_is_configured_differently_are_other_results(redis_url: str) -> None:
+    prefix = own_prefix()
+    async with connected(redis_url, prefix) as here, connected(redis_url, prefix) as there:
+        one, other = RedisCache(here), RedisCache(there)
+        one.configure(msgspec.structs.replace(LIMITS, definitions={"a": "before"}), 0)
+        other.configure(msgspec.structs.replace(LIMITS, definitions={"a": "after"}), 0)
+        assert await put(one, CACHED, b"before")
+        assert await given(other.get(CACHED, 0)) is None
+        assert await put(other, CACHED, b"after")
+        assert await given(one.get(CACHED, 0)) == b"before"
+        await given(one.wrote("a"))
+        assert await given(other.get(CACHED, 0)) is None
+        assert await given(other.clear(None, 0)) == 0
+
+
+@real_loop()
+async def test_a_write_that_may_take_long_counts_for_as_long(redis_url: str) -> None:
+    async with connected(redis_url) as redis:
+        cache = RedisCache(redis)
+        cache.configure(LIMITS, 0)
+        await given(cache.doubt("a", 0, 100))
+        await given(cache.doubt("a", 0))
+        assert await redis.run("TTL", redis.key("{cache}", "doubts")) > 150
+        (until_then,) = (await redis.run("ZRANGE", redis.key("{cache}", "doubts"), -1, -1, "WITHSCORES"))[1:]
+        seconds, _ = await redis.run("TIME")
+        assert float(until_then) / 1000 - float(seconds) > 150
 
 
 @real_loop()

@@ -157,7 +157,7 @@ class _Asked:
         self._is_begun = self._is_counted = self._is_given_up = False
 
     async def answer(self) -> bool:
-        """What the store says."""
+        """Whether one more counts, as the store says."""
         self._is_begun = True
         self._is_counted = counted = await self._given
         if counted and self._is_given_up:

@@ -5,10 +5,13 @@ Owned by `callmux.process.host`, so that it survives a reload, and lent to each 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from callmux.config.model import Config
 from callmux.observe.bus import Bus
@@ -121,6 +124,7 @@ class Stores:
             entries=config.max_cache_entries,
             entry_bytes=config.max_cache_entry_bytes,
             total_bytes=config.max_cache_bytes,
+            definitions=_definitions(config) if self.writes.shared else {},
         )
         # What was kept of a server that is another one now, or none, says nothing any more.
         for name, server in self._servers.items():
@@ -145,3 +149,13 @@ class Stores:
         await self.writes.close()
         if "results" in self.__dict__:
             await self.results.close()
+
+
+def _definitions(config: Config) -> dict[str, str]:
+    """What stands for the configuration of each server: the same wherever that is the same."""
+
+    def digest(server: object) -> str:
+        encoded = msgspec.json.encode(server, enc_hook=str, order="deterministic")
+        return hashlib.blake2b(encoded, digest_size=16).hexdigest()
+
+    return {name: digest(server) for name, server in config.servers.items()}

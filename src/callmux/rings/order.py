@@ -138,11 +138,21 @@ def call_stages(parts: Parts) -> Sequence[Any]:
     return [
         *stages,
         Coalescing(keys, kept.writes, kept.counters, servers, clock),
-        Writing(kept.writes, servers, clock),
+        _writing(parts, caches=rules.caches),
         PerServer(lambda server: Limiting(parts.slots, server, servers[server])),
         *([] if bus is None else [Tracing(bus)]),
         Retrying(servers, clock, bus),
     ]
+
+
+def _writing(parts: Parts, *, caches: bool) -> Writing:
+    """Notes writes; before they begin where other processes read what is kept."""
+    given = parts.kept.writes, parts.servers, parts.clock
+    if not (caches and parts.kept.writes.shared):
+        return Writing(*given)
+    from callmux.rings.announcing import Announcing
+
+    return Announcing(*given)
 
 
 def _reminding(parts: Parts) -> Sequence[Any]:

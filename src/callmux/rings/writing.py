@@ -42,21 +42,21 @@ class Writing:
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome | Coroutine[Any, Any, Outcome]:
         server = call.route.server
-        if (type(outcome) is Result and call.first is None) or _has_ended(call, outcome):
+        if (type(outcome) is Result and call.first is None) or has_ended(call, outcome):
             noting = self._ended(server)
-            return outcome if noting is None else _after(self._writes.tell(server, noting), outcome)
+            return outcome if noting is None else after(self._writes.tell(server, noting), outcome)
         sure = self._writes.doubt(server, self._clock.monotonic())
         self._servers[server].unanswered.once_answered(sure)
         return outcome
 
 
-async def _after(told: asyncio.Future[None], outcome: Outcome) -> Outcome:
+async def after(told: asyncio.Future[None], outcome: Outcome) -> Outcome:
     """Whoever has the answer to a write, and reads through another process, must not see what was before."""
     await asyncio.shield(told)
     return outcome
 
 
-def _has_ended(call: Call, outcome: Outcome) -> bool:
+def has_ended(call: Call, outcome: Outcome) -> bool:
     """Whether the server is certainly no longer at work on a call."""
     if isinstance(outcome, Result):
         return call.first is None or not call.first.started

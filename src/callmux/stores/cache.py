@@ -11,7 +11,7 @@ or for as long as a result lives, no read that begins is kept or shared.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
@@ -26,12 +26,15 @@ class CacheLimits(msgspec.Struct, frozen=True, kw_only=True):
         entries: How many results.
         entry_bytes: The largest one.
         total_bytes: All together.
+        definitions: Stands for how each server is configured, where other processes read what is kept: what
+            was read from a server that is configured differently is another result.
     """
 
     ttl_seconds: int = 0
     entries: int = 1000
     entry_bytes: int = 8 * 1024 * 1024
     total_bytes: int = 128 * 1024 * 1024
+    definitions: Mapping[str, str] = {}
 
 
 class Key(NamedTuple):
@@ -93,7 +96,13 @@ class Cache(Protocol):
 
 
 class Epochs(Protocol):
-    """Numbers that rise with every write to a server."""
+    """Numbers that rise with every write to a server.
+
+    Attributes:
+        shared: Whether other processes use them, too: they must know of a write before it begins.
+    """
+
+    shared: bool
 
     def begin(self, server: str, clock: Callable[[], float]) -> int | Awaitable[int | None] | None:
         """The epoch for a read that begins; None where it may neither be kept nor shared, because a write may
@@ -106,8 +115,12 @@ class Epochs(Protocol):
     def wrote(self, server: str) -> Awaitable[None] | None:
         """A write to the server has ended, or what it offers is not the same any more."""
 
-    def doubt(self, server: str, now: float) -> int | Awaitable[int]:
-        """A write was given up or lost: it may still be carried out. Gives a number for `sure`."""
+    def doubt(self, server: str, now: float, seconds: float = 0.0) -> int | Awaitable[int]:
+        """A write was given up or lost: it may still be carried out. Gives a number for `sure`.
+
+        Args:
+            seconds: How much longer that may take, where it only begins.
+        """
 
     def sure(self, server: str, doubt: int) -> Awaitable[None] | None:
         """The write of that number has ended after all."""

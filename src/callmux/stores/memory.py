@@ -34,6 +34,8 @@ class MemoryCache:
         limits: Its bounds.
     """
 
+    shared = False
+
     def __init__(self) -> None:
         self.limits = CacheLimits()
         self._entries: dict[Key, _Entry] = {}
@@ -112,13 +114,13 @@ class MemoryCache:
             return None
         return self._all_epochs + self._epochs.get(server, 0)
 
-    def doubt(self, server: str, now: float) -> int:
+    def doubt(self, server: str, now: float, seconds: float = 0.0) -> int:
         """A write was given up or lost: it may still be carried out. Gives a number for `sure`."""
         self.wrote(server)
         self._is_doubtful(server, now)
         self._last_doubt += 1
         lasts = self.limits.ttl_seconds or DOUBT_SECONDS
-        self._doubts.setdefault(server, {})[self._last_doubt] = now + lasts
+        self._doubts.setdefault(server, {})[self._last_doubt] = now + lasts + seconds
         return self._last_doubt
 
     def sure(self, server: str, doubt: int) -> None:

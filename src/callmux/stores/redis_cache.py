@@ -154,6 +154,8 @@ class RedisCache:
         connection: The Redis.
     """
 
+    shared = True
+
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
         self._limits = CacheLimits()
@@ -249,12 +251,12 @@ class RedisCache:
         """Drops everything but the doubts, where Redis has no room to note a write: that needs none."""
         await self._connection.run("DEL", *self._keys[:-1])
 
-    def doubt(self, server: str, now: float) -> int | Coroutine[Any, Any, int]:
+    def doubt(self, server: str, now: float, seconds: float = 0.0) -> int | Coroutine[Any, Any, int]:
         """A write was given up or lost: it may still be carried out. Gives a number for `sure`."""
-        return self._doubt(server) if self._limits.ttl_seconds > 0 else 0
+        return self._doubt(server, seconds) if self._limits.ttl_seconds > 0 else 0
 
-    async def _doubt(self, server: str) -> int:
-        lasts = self._limits.ttl_seconds or DOUBT_SECONDS
+    async def _doubt(self, server: str, seconds: float) -> int:
+        lasts = (self._limits.ttl_seconds or DOUBT_SECONDS) + seconds
         words = (server, int(lasts * 1000), int(lasts) + 1)
         try:
             return int(await self._step("doubt", *words))
@@ -309,5 +311,6 @@ class RedisCache:
     def _digest(self, key: Key) -> str:
         """Stands for a key. A directory is one of this machine."""
         machine = self._machine if key.directory else ""
-        encoded = msgspec.msgpack.encode((machine, *key))
+        definition = self._limits.definitions.get(key.server, "")
+        encoded = msgspec.msgpack.encode((machine, definition, *key))
         return hashlib.blake2b(encoded, digest_size=20).hexdigest()

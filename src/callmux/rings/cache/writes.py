@@ -20,6 +20,8 @@ from callmux.tasks import TaskSet
 
 SHARING_SECONDS = 60.0
 """How long a write of unknown end counts where nothing is cached: only sharing is at stake."""
+MOST_SECONDS = 3600.0
+"""The longest that a write counts before its end is known."""
 PAUSE_SECONDS = 1.0
 """Between two attempts."""
 
@@ -32,13 +34,17 @@ class Writes:
 
     Attributes:
         ended: Tells the store that a write to a server has ended; gives what to await, where it waits.
+        over: The same of one that was announced, by its number.
         unsure: Servers of whose writes the store does not know yet, each with their number.
         lasts: How long results live, in seconds; 0 where none are kept.
+        shared: Whether other processes must know of a write before it begins.
     """
 
     def __init__(self, epochs: Epochs) -> None:
         self._epochs = epochs
         self.ended = epochs.wrote
+        self.over = epochs.sure
+        self.shared = epochs.shared
         self._border = Border("the store of writes")
         self._tasks = TaskSet("writes")
         self.unsure: dict[str, int] = {}
@@ -81,6 +87,20 @@ class Writes:
         ended = asyncio.Event()
         self._spawn(server, partial(self._doubted, server, number, ended))
         return ended.set
+
+    def announce(self, server: str, now: float, seconds: float) -> Coroutine[Any, Any, int | None] | None:
+        """Notes that a write is about to begin: it counts also where this process does not see its end.
+        Gives its number for `over` or `late`; None where the store does not answer.
+
+        Args:
+            seconds: How long it may take.
+        """
+        number = self._epochs.doubt(server, now, min(seconds, MOST_SECONDS))
+        return None if isinstance(number, int) else self._border.answered_or(_optional(number), None)
+
+    def late(self, server: str, number: int) -> None:
+        """A write that was announced, and then given up or lost, has ended after all."""
+        self._sure(server, number)
 
     async def close(self) -> None:
         """Tells nothing more."""
