@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -154,3 +155,26 @@ def test_an_answer_that_refuses_is_a_failure_that_says_why(
         there.sendall(b"HTTP/1.1 429 Too Many\r\nContent-Length: 4\r\n\r\nslow")
         with pytest.raises(peers.client.Failed, match="HTTP 429: slow"):
             connection.feed()
+
+
+def test_a_kept_connection_that_has_ended_is_replaced_and_the_request_sent_again(peers: Any) -> None:
+    """As Node.js and uvicorn end connections that rest; the first answer of a new connection ends it, too."""
+    answers = iter([b"{}", b'{"again":1}'])
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        door.settimeout(SECONDS)
+
+        def serve() -> None:
+            for answer in answers:
+                with door.accept()[0] as one:
+                    one.settimeout(SECONDS)
+                    while not one.recv(4096).endswith(b"ask"):
+                        pass
+                    one.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        connection = peers.sockets.Connection(f"http://127.0.0.1:{door.getsockname()[1]}/mcp", {})
+        assert connection.exchange(b"ask") == b"{}"
+        assert connection.exchange(b"ask") == b'{"again":1}'
+        connection.close()
+        thread.join(SECONDS)

@@ -26,12 +26,20 @@ REST_SECONDS = 1.0
 ACCEPT = "application/json, text/event-stream"
 
 
+class Lost(Failed):
+    """A kept connection ended before a byte of the answer came."""
+
+
 class Connection:
     """One connection and its session.
 
     Args:
         url: The endpoint.
         headers: What each request shows.
+
+    Attributes:
+        session: Its identifier, once it has one.
+        waiting: An answer is due.
     """
 
     def __init__(self, url: str, headers: dict[str, str]) -> None:
@@ -43,6 +51,8 @@ class Connection:
         self._chunked = False
         self._head = b""
         self._last = 0.0
+        self._body = b""
+        self._kept = self.waiting = False
         self._settle("")
 
     def _settle(self, session: str) -> None:
@@ -87,24 +97,41 @@ class Connection:
         return self._socket
 
     def send(self, body: bytes) -> None:
+        self._body, self.waiting = body, True
+        try:
+            self._write()
+        except Lost:
+            self.again()
+
+    def again(self) -> None:
+        """Sends the request once more, on a new connection."""
+        self.close()
+        self._write()
+
+    def _write(self) -> None:
         self._last = time.perf_counter()
         try:
-            self._connected().sendall(self._start + b"%d\r\n\r\n" % len(body) + body)
+            self._connected().sendall(self._start + b"%d\r\n\r\n" % len(self._body) + self._body)
         except OSError as error:
-            raise Failed(f"the connection: {error}") from None
+            raise self._lost(f"the connection: {error}") from None
+
+    def _lost(self, said: str) -> Failed:
+        """A kept connection may have ended just as it was used; then clients make another one."""
+        return Lost(said) if self._kept and not self._have else Failed(said)
 
     def feed(self) -> bytes | None:
         """Reads once; the body of an answer that is whole by that.
 
         Raises:
             Failed: It is refused, or the connection ended.
+            Lost: The connection ended, and the request can be sent `again`.
         """
         try:
             data = self._connected().recv(1 << 20)
         except OSError as error:
-            raise Failed(f"the connection: {error}") from None
+            raise self._lost(f"the connection: {error}") from None
         if not data:
-            raise Failed("the connection ended before the answer")
+            raise self._lost("the connection ended before the answer")
         self._parts.append(data)
         self._have += len(data)
         if not self._head:
@@ -138,6 +165,7 @@ class Connection:
     def _end(self) -> bytes:
         data, head, chunked = b"".join(self._parts), self._head, self._chunked
         self._parts, self._have, self._need, self._head, self._chunked = [], 0, 0, b"", False
+        self.waiting, self._kept = False, True
         body = data[len(head) + 4 :]
         if chunked:
             body = _joined(body)
@@ -157,14 +185,18 @@ class Connection:
         """
         self.wake()
         self.send(body)
-        while (answer := self.feed()) is None:
-            pass
-        return answer
+        while True:
+            try:
+                if (answer := self.feed()) is not None:
+                    return answer
+            except Lost:
+                self.again()
 
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+            self._kept = False
 
 
 def _joined(body: bytes) -> bytes:
@@ -252,12 +284,15 @@ class Sockets(Client):
                 nonlocal sent
                 connection = resting.popleft()
                 connection.wake()
+                connection.send(self.bytes(sent))
+                watch(connection)
+                sent += 1
+
+            def watch(connection: Connection) -> None:
                 number = connection.fileno()
                 if known.get(number) is not connection:
                     known[number] = connection
                     poll.register(number, select.EPOLLIN)
-                connection.send(self.bytes(sent))
-                sent += 1
 
             for _ in range(min(width, count)):
                 go()
@@ -266,16 +301,30 @@ class Sockets(Client):
                 if not ready:
                     raise Failed(f"no answer within {ANSWER_SECONDS:.0f} s")
                 free = 0
+                lost = []
                 for number, _ in ready:
-                    answer = known[number].feed()
+                    connection = known[number]
+                    if not connection.waiting:
+                        # It rests, and the other side has closed it.
+                        known.pop(number).close()
+                        continue
+                    try:
+                        answer = connection.feed()
+                    except Lost:
+                        lost.append(known.pop(number))
+                        continue
                     if answer is None:
                         continue
                     checked(answer)
                     got += 1
-                    connection = known[number] if known[number].open else known.pop(number)
-                    resting.append(connection)
                     free += 1
+                    resting.append(connection)
+                    if not connection.open:
+                        del known[number]
                 # Not before all were read: a new connection may get the number of one that has just ended.
+                for connection in lost:
+                    connection.again()
+                    watch(connection)
                 for _ in range(min(free, count - sent) if time.perf_counter() < end else 0):
                     go()
             return Flood(got, time.perf_counter() - began)
