@@ -263,7 +263,7 @@ def main() -> int:
             run.growth(counts[1], effort, few=options.quick or options.effort != "full")
         except KeyboardInterrupt:
             print("stopped: what was measured by now is kept", flush=True)
-            run.record["about"]["stopped"] = True
+            run.record["about"]["note"] = "It was stopped before its end; what is missing was not measured."
     run.record["about"]["minutes"] = round((time.perf_counter() - began) / 60, 1)
     if options.json:
         rounds.saved(run.record, options.json)

@@ -118,9 +118,7 @@ def page(record: Record) -> str:
         "driver": _driver(record),
         "minutes": f"{about['minutes']:.0f}",
         "effort": about["words"] or "everything",
-        "stopped": " It was stopped before its end; what is missing was not measured."
-        if about.get("stopped")
-        else "",
+        "note": f" {about['note']}" if "note" in about else "",
         "tables": "\n\n".join(_way(record, way) for way in record["table"]),
         "budgets": _table(
             ("way", "figure", "callmux / callmux (npm)", "floor", "aim", ""), budgets.table(record)

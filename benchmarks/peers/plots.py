@@ -10,7 +10,7 @@ from typing import Any
 
 from peers import rounds
 from peers.growth import CURVES
-from peers.page import digest
+from peers.page import NOT_DIRECT, digest
 from peers.products import BRIDGE, DIRECT, GUARDED_LISTENER, LISTENER, NPM, OURS, STDIO
 
 PLOTS = ("performance-ways.svg", "performance-growth.svg")
@@ -36,8 +36,8 @@ LINES = {
     "tools": ("list_ms", "one tools/list, ms"),
     "servers": ("start_ms", "start, ms"),
     "flight": ("per_s", "calls/s"),
-    "connections": ("per_s", "calls/s"),
-    "sessions": ("per_s", "calls/s, 16 at a time"),
+    "connections": ("cpu_us", "processor time a call, us"),
+    "sessions": ("cpu_us", "processor time a call, us, 16 at a time"),
     "size": ("ms", "a call, ms"),
 }
 
@@ -67,6 +67,7 @@ def _saved(record: dict[str, Any], figure: Any, file: Path) -> None:
 def _ways(record: dict[str, Any], file: Path) -> None:
     """Bars: a row a way, a column a figure; the axis grows by powers of ten."""
     from matplotlib import pyplot
+    from matplotlib.ticker import NullFormatter
 
     ways = [way for way in (STDIO, LISTENER, BRIDGE, GUARDED_LISTENER) if way in record["table"]]
     figure, axes = pyplot.subplots(
@@ -77,11 +78,12 @@ def _ways(record: dict[str, Any], file: Path) -> None:
             found = {
                 name: value
                 for name, one in record["table"][way].items()
-                if (value := rounds.middle(one, key))
+                if (value := rounds.middle(one, key)) and (name != DIRECT or key not in NOT_DIRECT)
             }
             bars = axis.barh(list(found), list(found.values()), color=[COLOURS[name] for name in found])
             axis.bar_label(bars, [f"{value:,.0f}" for value in found.values()], padding=2, fontsize=7)
             axis.set_xscale("log")
+            axis.xaxis.set_minor_formatter(NullFormatter())
             axis.margins(x=0.25)
             axis.invert_yaxis()
             axis.set_title(f"{way}: {title}", loc="left", fontsize=8)
@@ -94,8 +96,6 @@ def _growth(record: dict[str, Any], file: Path) -> None:
     from matplotlib import pyplot
 
     names = [name for name in LINES if name in record["growth"]]
-    if not names:
-        names = []
     figure, axes = pyplot.subplots(
         -(-max(1, len(names)) // 2), 2, figsize=(10, 3.2 * -(-max(1, len(names)) // 2)), squeeze=False
     )
@@ -107,7 +107,9 @@ def _growth(record: dict[str, Any], file: Path) -> None:
             points = {
                 int(point): value
                 for point, rows in by_point.items()
-                if product in rows and (value := rounds.middle(rows[product], key))
+                if product in rows
+                and (product != DIRECT or key not in NOT_DIRECT)
+                and (value := rounds.middle(rows[product], key))
             }
             if points:
                 axis.plot(
