@@ -48,7 +48,8 @@ class Exchange:
 
     def status(self, code: int, body: bytes = b"", **headers: str) -> None:
         more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-        self.raw(f"HTTP/1.1 {code} x\r\ncontent-length: {len(body)}\r\n{more}\r\n".encode() + body)
+        word = "OK" if code == 200 else "x"
+        self.raw(f"HTTP/1.1 {code} {word}\r\ncontent-length: {len(body)}\r\n{more}\r\n".encode() + body)
 
     def json(self, result: Any, **headers: str) -> None:
         body = line({"jsonrpc": "2.0", "id": self.message["id"], "result": result})

@@ -113,6 +113,11 @@ class Connection(asyncio.Protocol):
         self._until_end = False
         self._transport.write(request)
 
+    def hand_over(self, reply: Reply) -> None:
+        """Has `reply` take what comes from now on, where something is still to come."""
+        if self._reply is not None:
+            self._reply = reply
+
     def close(self) -> None:
         """Gives it up, whatever is still to come."""
         self._reply = None

@@ -42,6 +42,17 @@ class Endpoint(NamedTuple):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
+    def advice(self, *, may_start: bool) -> str:
+        """What to do where nobody answers.
+
+        Args:
+            may_start: Whether the listener is started where it does not run.
+        """
+        if may_start or not self.is_loopback or self.tls:
+            return f"{self.url}: does a listener run there?"
+        own = f"start it with callmux --listen {self.port}, or let the bridge do so with --autostart"
+        return f"{self.url}: {own}"
+
 
 def read_endpoint(url: str) -> Endpoint:
     """Takes a URL apart; it is used as it is, `/mcp` included.

@@ -314,3 +314,9 @@ class _Told(msgspec.Struct):
 
     structuredContent: _ToldContent
     isError: bool = False
+
+
+def as_error(answer: Failure) -> RpcError:
+    """What the listener refuses with."""
+    error = jsonrpc.read_error(answer.error)
+    return RpcError(error.code, error.message, error.data)

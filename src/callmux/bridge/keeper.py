@@ -141,6 +141,11 @@ class Keeper:
             self.started = True
             self._tasks.spawn(self._keep())
 
+    @property
+    def ready(self) -> Link | None:
+        """The link, where it can be used now."""
+        return self._link if self._usable else None
+
     async def get(self, deadline: float, *, hasty: bool = False) -> Link:
         """A link that can be used.
 

@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from callmux.bridge.client import HttpClient
+from callmux.bridge.client import Connection, HttpClient
 from callmux.bridge.endpoint import Endpoint
 from callmux.bridge.failures import LinkFailure, Reason
 from callmux.bridge.heads import Heads, Way
+from callmux.bridge.plain_calls import Sent, SentCalls
 from callmux.bridge.request_time import RequestTimes
 from callmux.bridge.resuming import GRACE_SECONDS, resume
 from callmux.bridge.silence import Silence
@@ -42,7 +43,6 @@ HEAD_SECONDS = 1.0
 SHORT_SECONDS = 10.0
 """For what has no answer of its own: notifications, answers, pings."""
 CLOSE_SECONDS = 1.0
-_CALL = b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%b}\n'
 DOUBT_SECONDS = 5.0
 """How long a listener may take to say whether it still knows the session."""
 
@@ -61,6 +61,8 @@ class Link:
         offer: The listener's answer to `initialize`; empty before the handshake.
         has_stream: The listener gives a GET stream.
         closed: Nothing more begins with it.
+        plain: Its plain calls.
+        count: The number of the last request.
     """
 
     def __init__(
@@ -79,8 +81,9 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._tasks = TaskSet("link")
         self._waiting: dict[int, Waiter] = {}
+        self.plain = SentCalls(self, http)
         self._times = RequestTimes(self._ping, self._tasks.spawn)
-        self._count = 0
+        self.count = 0
         self._events = EventBuffer(http_client.MAX_ANSWER)
         self._own: Stream | None = None
         self._silence = Silence(lambda: http.reading)
@@ -149,6 +152,7 @@ class Link:
         seconds: float,
         hard: bool = True,
         way: Way | None = None,
+        sent: Sent | None = None,
     ) -> Response | Failure:
         """Sends a request and waits for its answer; cancelled, it withdraws the request.
 
@@ -156,39 +160,31 @@ class Link:
             seconds: How long it may take.
             hard: Whether it fails then; else it goes on as long as the listener answers a ping.
             way: How it was sent on so far.
+            sent: What waits for its answer, where it was sent already.
 
         Raises:
             LinkFailure: There is no answer.
         """
-        self._count += 1
-        id = self._count
-        if params is not None and method == "tools/call":
-            line = _CALL % (id, params)
-        else:
-            line = jsonrpc.request(id, method, params)
-        to = None if way is None else way.to
-        connection = self._http.take(to)
-        if connection is None:
-            connection = await self._http.connect(to)
-        waiter: Waiter = self._loop.create_future()
-        self._waiting[id] = waiter
-        self._times.begin(id, waiter, seconds, hard)
-        stream = Stream(self, connection, waiter, about=id)
-        if self._names_streams:
-            stream.starts_at = f"{request_stream(id)}_0"
-            self._silence.watch(stream)
-        head = self.heads.post if to is None else self.heads.of(b"POST", to)
-        connection.start(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(line), line), stream)
+        if sent is None:
+            to = None if way is None else way.to
+            connection = self._http.take(to) or await self._http.connect(to)
+            self.count += 1
+            sent = self.sent(self.count, connection, self._loop.time())
+            line = jsonrpc.request(sent.id, method, params)
+            head = self.heads.post if to is None else self.heads.of(b"POST", to)
+            connection.start(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(line), line), sent.stream)
+        id, stream = sent.id, sent.stream
+        self._times.begin(id, sent.waiter, seconds, hard)
         try:
-            answer = await waiter
+            answer = await sent.waiter
         except asyncio.CancelledError as given_up:
-            self._withdraw(id, method, reason_of(given_up, "the client gave it up"))
+            self.withdraw(id, method, reason_of(given_up, "the client gave it up"))
             stream.close()
             raise
         except LinkFailure as failure:
             failure.stood = self._times.end(id)
             if failure.reason is Reason.LATE:
-                self._withdraw(id, method, "there was no answer in time")
+                self.withdraw(id, method, "there was no answer in time")
                 stream.close()
             if failure.location is not None and (way := way or Way(self._endpoint)).follows(failure):
                 return await self.request(method, params, seconds, hard, way)
@@ -196,7 +192,7 @@ class Link:
                 raise await self._judged(failure) from None
             raise
         finally:
-            del self._waiting[id]
+            self._waiting.pop(id, None)
             self._times.end(id)
             self._silence.forget(stream)
             if not stream.finished:
@@ -222,7 +218,19 @@ class Link:
             # That it cannot be asked says nothing of the session.
             return refused.of_ping()
 
-    def _withdraw(self, id: int, method: str, reason: str | None) -> None:
+    def sent(self, id: int, connection: Connection, since: float) -> Sent:
+        """What waits for the answer to a request that was sent at a time of the loop's clock."""
+        waiter: Waiter = self._loop.create_future()
+        self._waiting[id] = waiter
+        stream = Stream(self, connection, waiter, about=id)
+        if self._names_streams:
+            stream.starts_at = f"{request_stream(id)}_0"
+            self._silence.watch(stream)
+        return Sent(self, id, waiter, stream, since)
+
+    def withdraw(self, id: int, method: str, reason: str | None) -> None:
+        """Nobody wants the answer to a request any more: the listener is told."""
+        self._waiting.pop(id, None)
         if method != "initialize" and not self.closed:
             told = {"requestId": id} if reason is None else {"requestId": id, "reason": reason}
             params = msgspec.json.encode(told)
@@ -238,9 +246,7 @@ class Link:
             LinkFailure: It was not taken.
         """
         to = None if way is None else way.to
-        connection = self._http.take(to)
-        if connection is None:
-            connection = await self._http.connect(to)
+        connection = self._http.take(to) or await self._http.connect(to)
         stream = Stream(self, connection, None)
         head = self.heads.post if to is None else self.heads.of(b"POST", to)
         connection.start(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(line), line), stream)
@@ -271,9 +277,7 @@ class Link:
         """
         events.restart()
         to = None if way is None else way.to
-        connection = self._http.take(to)
-        if connection is None:
-            connection = await self._http.connect(to)
+        connection = self._http.take(to) or await self._http.connect(to)
         about = next((id for id, one in self._waiting.items() if one is waiter), None)
         stream = Stream(self, connection, waiter, events, about)
         connection.start(self.heads.of(b"GET", to, events.last_id) + b"\r\n", stream)
@@ -371,6 +375,7 @@ class Link:
     async def close(self) -> None:
         """Ends the session, within a bound."""
         self.abandon()
+        self.plain.close()
         self._silence.close()
         self._times.close()
         for waiter in self._waiting.values():

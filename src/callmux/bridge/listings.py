@@ -212,3 +212,18 @@ def _items(method: str, pages: Sequence[bytes]) -> frozenset[bytes]:
         except msgspec.MsgspecError:
             found.add(page)
     return frozenset(found)
+
+
+class _Subscription(msgspec.Struct):
+    uri: str = ""
+
+
+_SUBSCRIPTION = msgspec.json.Decoder(_Subscription)
+
+
+def uri_of(params: Raw) -> str:
+    """The resource that a subscription is to; empty for none."""
+    try:
+        return _SUBSCRIPTION.decode(params).uri
+    except msgspec.MsgspecError:
+        return ""

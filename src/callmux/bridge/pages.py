@@ -6,18 +6,28 @@ Called by `callmux.bridge.relay`. The listener may be any MCP server.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 from msgspec import Raw
 
 from callmux.bridge.failures import LinkFailure
-from callmux.bridge.link import Link
 from callmux.bridge.listings import LISTS, next_cursor
 from callmux.protocol import nulls
-from callmux.protocol.jsonrpc import Failure
+from callmux.protocol.jsonrpc import Failure, Response
 
 
-async def pages_of(link: Callable[[], Link | None], seconds: float, method: str, count: int) -> list[bytes]:
+class AskedLink(Protocol):
+    """The link, as far as this knows it."""
+
+    async def request(
+        self, method: str, params: bytes | Raw | None, seconds: float
+    ) -> Response | Failure: ...
+
+
+async def pages_of(
+    link: Callable[[], AskedLink | None], seconds: float, method: str, count: int
+) -> list[bytes]:
     """The first `count` pages of a list; none where they cannot be had.
 
     Args:

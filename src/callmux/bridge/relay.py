@@ -21,20 +21,23 @@ from callmux.bridge import tool_call
 from callmux.bridge.budget import Budget, budget
 from callmux.bridge.client import HttpClient
 from callmux.bridge.endpoint import Endpoint
-from callmux.bridge.failures import GivenUp, LinkFailure, Reason, unsure
+from callmux.bridge.failures import GivenUp, LinkFailure, Reason, as_error, unsure
 from callmux.bridge.keeper import Keeper, Patience, Revive
 from callmux.bridge.link import Link
-from callmux.bridge.listings import LISTS, SAFE_METHODS, Listings
+from callmux.bridge.listings import LISTS, SAFE_METHODS, Listings, uri_of
 from callmux.bridge.pages import fit, pages_of
+from callmux.bridge.plain_calls import PlainCall, Sent
 from callmux.bridge.questions import Questions
 from callmux.bridge.stateless import UNBOUNDED, Stateless
 from callmux.context import ClientPort
+from callmux.metatools.table import NAMES
 from callmux.protocol import jsonrpc, nulls, versions
 from callmux.protocol.calling import Calling, DirectCall, raw
-from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Notification, Request, Response, RpcError
+from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Notification, Request, Response
 from callmux.protocol.params import BRIDGED, LISTEN, WAITS
 from callmux.protocol.upstream_peer import read_greeting
 from callmux.session.facts import Said
+from callmux.session.request import Request as Asking
 from callmux.session.session import Session
 from callmux.tasks import TaskSet
 
@@ -58,12 +61,7 @@ class _Greeting(msgspec.Struct, rename="camel"):
     client_info: Raw | UnsetType = UNSET
 
 
-class _Subscription(msgspec.Struct):
-    uri: str = ""
-
-
 _GREETING = msgspec.json.Decoder(_Greeting)
-_SUBSCRIPTION = msgspec.json.Decoder(_Subscription)
 
 
 class Relay:
@@ -98,7 +96,8 @@ class Relay:
         self._questions = Questions(lambda: self._session)
         self._tasks = TaskSet("relay")
         self._telling = asyncio.Lock()
-        self._keeper = Keeper(self._dial, self, patience, revive, _advice(endpoint, revive))
+        advice = endpoint.advice(may_start=revive is not None)
+        self._keeper = Keeper(self._dial, self, patience, revive, advice)
         self._pages = partial(pages_of, self._link_now, self._plain.seconds)
         self._stateless = Stateless(self.handle, self._call, self._keeper)
 
@@ -143,9 +142,21 @@ class Relay:
 
     def call(
         self, session: Session, params: DirectCall | Raw | None, port: ClientPort
-    ) -> Coroutine[Any, Any, bytes | Raw]:
+    ) -> Coroutine[Any, Any, bytes | Raw] | None:
         self._session = session
-        return self._call(raw(params))
+        given = raw(params)
+        link = self._keeper.ready
+        if link is None or given is None or type(port) is not Asking or tool_call.read(given).name in NAMES:
+            # How long a meta-tool may take depends on what it calls.
+            return self._call(given)
+        return None if link.plain.begin(port, given, partial(self._go_on, link)) else self._call(given)
+
+    def _go_on(self, link: Link, call: PlainCall, sent: Sent) -> None:
+        """Answers a call as any other that has been sent."""
+        assert self._session is not None
+        self._session.follow(call.request, self._call(call.params, (link, sent)), call.params)
+        assert call.request.task is not None
+        call.request.task.add_done_callback(lambda _: sent.forget())
 
     async def handle(
         self, session: Session, method: str, params: Raw | None, port: ClientPort
@@ -184,7 +195,7 @@ class Relay:
 
     # Requests.
 
-    async def _call(self, params: Raw | None) -> bytes | Raw:
+    async def _call(self, params: Raw | None, sent: tuple[Link, Sent] | None = None) -> bytes | Raw:
         call = tool_call.read(params)
         plan = tool_call.plan_of(call)
         time = self._plain if plan is None else budget(plan, self._own_ms)
@@ -195,11 +206,11 @@ class Relay:
             return self._listings.is_safe(call.name, plan)
 
         try:
-            answer = await self._carry("tools/call", params, time, safe)
+            answer = await self._carry("tools/call", params, time, safe, sent)
         except GivenUp as given_up:
             return given_up.as_result(self._endpoint.url, call.name).raw
         if isinstance(answer, Failure):
-            raise _as_error(answer)
+            raise as_error(answer)
         return fit(answer.result)
 
     def _safe_method(self, method: str) -> Callable[[], Awaitable[bool]]:
@@ -209,26 +220,35 @@ class Relay:
         return safe
 
     async def _carry(
-        self, method: str, params: Raw | None, time: Budget, is_safe: Callable[[], Awaitable[bool]]
+        self,
+        method: str,
+        params: Raw | None,
+        time: Budget,
+        is_safe: Callable[[], Awaitable[bool]],
+        sent: tuple[Link, Sent] | None = None,
     ) -> Response | Failure:
         """Sends a request until it is answered, or until that could do harm or is in vain.
+
+        Args:
+            sent: Where it was sent already.
 
         Raises:
             GivenUp: It was not answered.
         """
-        deadline = self._loop.time() + time.seconds
+        deadline = (self._loop.time() if sent is None else sent[1].since) + time.seconds
         known = method in LISTS and self._listings.has(method)
         attempts = replays = expired = refused = 0
         started = safe = False
         while True:
             try:
                 patience = min(deadline, self._loop.time() + LIST_SECONDS) if known else deadline
-                link = await self._keeper.get(patience)
+                link = await self._keeper.get(patience) if sent is None else sent[0]
             except LinkFailure as failure:
                 raise GivenUp(failure, started=started, attempts=attempts, safe=safe) from None
             attempts += 1
+            left, before, sent = deadline - self._loop.time(), sent and sent[1], None
             try:
-                answer = await link.request(method, params, deadline - self._loop.time(), time.hard)
+                answer = await link.request(method, params, left, time.hard, sent=before)
                 return unsure(answer) if started else answer
             except LinkFailure as failure:
                 deadline += failure.stood
@@ -266,7 +286,7 @@ class Relay:
         return True
 
     def _refused(self, session: Session, method: str, answer: Failure) -> bytes:
-        error = _as_error(answer)
+        error = as_error(answer)
         told = session.facts.declared
         promised = not session.stateless and (told is None or method.partition("/")[0] in told)
         if method in LISTS and error.code == METHOD_NOT_FOUND and promised:
@@ -284,7 +304,7 @@ class Relay:
         elif method == "logging/setLevel" and params is not None:
             self._level = bytes(params)
         elif method in ("resources/subscribe", "resources/unsubscribe") and params is not None:
-            uri = _uri(params)
+            uri = uri_of(params)
             if method == "resources/subscribe":
                 self._subscriptions[uri] = bytes(params)
             else:
@@ -378,23 +398,3 @@ class Relay:
         await self._questions.close()
         await self._keeper.close()
         self._http.close()
-
-
-def _advice(endpoint: Endpoint, revive: Revive | None) -> str:
-    """What to do where nobody answers."""
-    if revive is not None or not endpoint.is_loopback or endpoint.tls:
-        return f"{endpoint.url}: does a listener run there?"
-    own = f"start it with callmux --listen {endpoint.port}, or let the bridge do so with --autostart"
-    return f"{endpoint.url}: {own}"
-
-
-def _as_error(answer: Failure) -> RpcError:
-    error = jsonrpc.read_error(answer.error)
-    return RpcError(error.code, error.message, error.data)
-
-
-def _uri(params: Raw) -> str:
-    try:
-        return _SUBSCRIPTION.decode(params).uri
-    except msgspec.MsgspecError:
-        return ""
