@@ -183,3 +183,37 @@ def test_what_it_prints_says_how_it_is() -> None:
     shown = repr(asyncio.run(scene()))
     assert "nowhere" in shown
     assert "hush" not in shown
+
+
+class _Stubborn:
+    """A client that goes on when it is cancelled, as one may in the middle of its own trouble."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.busy = asyncio.Event()
+
+    async def execute_command(self, *command: object, **options: object) -> object:
+        self.asked += 1
+        if self.asked == 1:
+            return b"mark"
+        self.busy.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return b"mark"
+        return b"late"
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+@real_loop()
+async def test_it_ends_even_where_its_client_swallows_that_it_is_cancelled() -> None:
+    client = _Stubborn()
+    redis = RedisConnection(client, "there", "x:", 5.0, 5.0)
+    assert await redis.open()
+    redis._doubt.set()
+    await asyncio.wait_for(client.busy.wait(), 10)
+    await redis.close()
+    assert not len(redis._tasks)
+    assert client.asked == 2

@@ -136,6 +136,7 @@ class RedisConnection:
         self._mark = b""
         self._told = False
         self._silent_until = 0.0
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"RedisConnection({self.where!r}, {'up' if self.is_up else self.problem})"
@@ -148,6 +149,8 @@ class RedisConnection:
 
     async def close(self) -> None:
         """Ends it."""
+        # A client in the middle of its own trouble may swallow that it is cancelled.
+        self._closed = True
         await self._tasks.cancel()
         with contextlib.suppress(*self._away, *self._refused):
             async with asyncio.timeout(END_SECONDS):
@@ -231,7 +234,7 @@ class RedisConnection:
     async def _watch(self) -> None:
         """Looks again and again whether it is there, sooner where somebody doubts that."""
         failed = 0
-        while True:
+        while not self._closed:
             self._doubt.clear()
             try:
                 if not self.is_up:
