@@ -13,7 +13,7 @@ from callmux.errors import ConfigError, StoreUnavailable
 from callmux.process.shared_state import open_shared_state
 from callmux.stores.sessions import KeptSession
 from tests.redis_server import RedisServer, own_prefix
-from tests.support import real_loop
+from tests.support import real_loop, until
 
 KEY = "a key that is long enough"
 
@@ -32,6 +32,29 @@ async def test_listeners_with_one_prefix_have_one_seal_and_others_have_another(
         await shared.close()
     assert keys[0] == keys[1] != keys[2]
     assert len(keys[0]) == 32
+
+
+@real_loop()
+async def test_a_seal_that_redis_has_lost_is_brought_back_by_a_listener_that_runs(
+    own_redis: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = StateSection(url=own_redis.url)
+    running = await open_shared_state(state, tmp_path, {})
+    seal = running.connection.key("seal")
+    own_redis.kill()
+    own_redis.start()
+    await until(lambda: "is lost" in caplog.text, "the loss")
+    found = None
+    while found is None:
+        found = await running.connection.run("GET", seal)
+    started = await open_shared_state(state, tmp_path, {})
+    assert started.derived("sessions") == running.derived("sessions")
+    assert "Start this listener anew" not in caplog.text
+    await running.connection.run("SET", seal, "another one")
+    await running._restore()
+    assert "Start this listener anew" in caplog.text
+    for shared in (running, started):
+        await shared.close()
 
 
 @real_loop()

@@ -29,6 +29,21 @@ async def test_limits_pages_and_the_gate_follow_a_reload(
 
 
 @real_loop()
+async def test_a_reload_says_that_another_state_waits_for_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = Place(tmp_path, monkeypatch)
+    place.write({**place.document, "metrics": {"enabled": False}})
+    await place.host.reload(lambda: place.reading.read(Sources()))
+    assert "next start" not in caplog.text
+    for n in (1, 2):
+        place.write({**place.document, "maxConcurrency": n, "state": {"url": "redis://elsewhere"}})
+        await place.host.reload(lambda: place.reading.read(Sources()))
+    assert caplog.text.count("it takes effect with the next start") == 1
+    await place.close()
+
+
+@real_loop()
 async def test_a_session_is_known_to_the_host_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

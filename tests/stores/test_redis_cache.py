@@ -212,7 +212,27 @@ async def test_results_of_a_server_that_is_configured_differently_are_other_resu
         assert await given(one.get(CACHED, 0)) == b"before"
         await given(one.wrote("a"))
         assert await given(other.get(CACHED, 0)) is None
-        assert await given(other.clear(None, 0)) == 0
+        assert await given(other.clear(lambda server, tool: True, 0)) == 0
+
+
+@real_loop()
+async def test_a_large_cache_is_cleared_in_portions(redis_url: str) -> None:
+    async with connected(redis_url) as redis:
+        cache = RedisCache(redis)
+        cache.configure(CacheLimits(ttl_seconds=60, entries=1000), 0)
+
+        async def fill() -> None:
+            began = await given(cache.begin("a", lambda: 0.0))
+            keys = [Key("a", f"t{n % 3}", b"%d" % n) for n in range(600)]
+            await asyncio.gather(*(given(cache.put(key, b"1", 0, began)) for key in keys))
+            assert await redis.run("HLEN", redis.key("{cache}", "facts")) == 600
+
+        await fill()
+        assert await given(cache.clear(lambda server, tool: tool == "t1", 0)) == 200
+        assert await given(cache.clear(lambda server, tool: tool == "t1", 0)) == 0
+        assert await given(cache.clear(None, 0)) == 400
+        assert await given(cache.clear(None, 0)) == 0
+        await fill()
 
 
 @real_loop()

@@ -36,6 +36,7 @@ from callmux.stores.redis_results import RedisResults
 from callmux.stores.redis_sessions import RedisSessions
 from callmux.stores.redis_tokens import SharedTokenStore
 from callmux.stores.tokens import Safe, TokenStore
+from callmux.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ class SharedState:
         self.overlay: RedisOverlay | None = overlay
         self.configuration = RedisConfiguration(self.connection)
         self._tokens: list[SharedTokenStore] = []
+        self._tasks = TaskSet("the seal")
         self._in_flight = RedisInFlight(self.connection, strict=self._strict)
 
     def __repr__(self) -> str:
@@ -135,15 +137,37 @@ class SharedState:
         """
         if self._secret:
             return
-        key = self.connection.key("seal")
         try:
-            await self.connection.run("SET", key, secrets.token_bytes(KEY_BYTES), "NX")
-            self._secret = bytes(await self.connection.run("GET", key))
+            self._secret = await self._seal(secrets.token_bytes(KEY_BYTES))
         except StoreUnavailable as error:
             raise StoreUnavailable(
                 f"{error.message}. A listener with state.key can start all the same: give all of them the"
                 " same key, by a reference"
             ) from None
+        # Listeners that start after Redis has lost it must have the one that those have which run.
+        self.connection.when_returned(self._returned)
+
+    async def _seal(self, own: bytes) -> bytes:
+        """The seal in Redis, which is `own` where there was none."""
+        key = self.connection.key("seal")
+        await self.connection.run("SET", key, own, "NX")
+        return bytes(await self.connection.run("GET", key))
+
+    def _returned(self) -> None:
+        self._tasks.spawn(self._restore())
+
+    async def _restore(self) -> None:
+        try:
+            found = await self._seal(self._secret)
+        except StoreUnavailable as error:
+            log.debug("the seal was not brought to Redis again: %s", error)
+            return
+        if found != self._secret:
+            log.warning(
+                "could not use the seal in Redis at %s: another listener made a new one after the old one was"
+                " lost. Start this listener anew, and set state.key, so that no seal is kept in Redis",
+                self.connection.where,
+            )
 
     def derived(self, purpose: str) -> bytes:
         """A key for one purpose, made of the secret that all listeners have."""
@@ -159,6 +183,7 @@ class SharedState:
 
     async def close(self) -> None:
         """Brings to Redis what still waits, and ends the connection."""
+        await self._tasks.cancel()
         for store in self._tokens:
             await store.close()
         await self._in_flight.close()

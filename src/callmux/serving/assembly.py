@@ -5,6 +5,7 @@ Called by `callmux.cli.listen` and `callmux.library.listener`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ from callmux.transport.http.web_session import WebSession
 
 if TYPE_CHECKING:
     from callmux.process.shared_state import SharedState
+
+log = logging.getLogger(__name__)
 
 
 def assemble(
@@ -87,7 +90,13 @@ def assemble(
     overlay = None if shared is None else shared.overlay
     trees = Trees(host, reading, clock, observers, listener.is_let_in, lambda: guard.visitors, overlay)
 
+    state = config.state
+
     def take_effect(new: Configured) -> None:
+        nonlocal state
+        if new.config.state != state:
+            state = new.config.state
+            log.warning("state is another one in the configuration: it takes effect with the next start")
         reading.take_effect(new.config)
         listener.configure(new.config, BodyLimits(new.config, host.addressed))
         listener.gate = guard.gate(new.config)

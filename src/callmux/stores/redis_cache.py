@@ -118,8 +118,15 @@ redis.call('EXPIRE', doubts, math.max(given[3], redis.call('TTL', doubts)))
 return number
 """,
     "list": """
+if given[1] == '0' then redis.call('HINCRBY', epochs, 'all', 1) end
+return redis.call('HSCAN', names, given[1], 'COUNT', 500)
+""",
+    "empty": """
 redis.call('HINCRBY', epochs, 'all', 1)
-return redis.call('HGETALL', names)
+redis.call('HDEL', epochs, 'size')
+local count = redis.call('HLEN', facts)
+redis.call('UNLINK', values, names, facts, order)
+return count
 """,
     "drop": """
 local count = 0
@@ -274,19 +281,23 @@ class RedisCache:
         """Forgets results, also those that are being read now; gives their number."""
         if self._limits.ttl_seconds <= 0:
             return 0
-        listed = await self._step("list")
-        words: list[str | bytes] = []
-        for digest, encoded in zip(listed[::2], listed[1::2], strict=True):
-            name = _NAME.decode(encoded)
-            if (rights is None or name.rights == rights) and (
-                chosen is None or chosen(name.server, name.tool)
-            ):
-                words += (name.server, digest)
-        count = 0
-        for at in range(0, len(words), 1000):
-            part = words[at : at + 1000]
-            count += int(await self._step("drop", self._milliseconds, *part))
-        return count
+        if chosen is None and rights is None:
+            return int(await self._step("empty"))
+        count, cursor = 0, b"0"
+        while True:
+            # In portions, so that nobody else waits for long.
+            cursor, listed = await self._step("list", cursor)
+            words: list[str | bytes] = []
+            for digest, encoded in zip(listed[::2], listed[1::2], strict=True):
+                name = _NAME.decode(encoded)
+                if (rights is None or name.rights == rights) and (
+                    chosen is None or chosen(name.server, name.tool)
+                ):
+                    words += (name.server, digest)
+            if words:
+                count += int(await self._step("drop", self._milliseconds, *words))
+            if cursor == b"0":
+                return count
 
     def facts(self, now: float) -> dict[str, Any]:
         """What status shows of it: what there was when this listener put something there last."""
