@@ -55,7 +55,7 @@ class FastMcp(Product):
     """FastMCP's `create_proxy`."""
 
     name, package, version = "FastMCP proxy", "fastmcp", "4.2.3"
-    cannot: ClassVar = UNGUARDED
+    cannot: ClassVar = dict.fromkeys(UNGUARDED, "there, tokens, rules and limits are code of whoever runs it")
     _PROXY = (
         "import json, sys; from fastmcp.server import create_proxy; to = sys.argv[1]; "
         "create_proxy(to if to.startswith('http') else json.load(open(to))).run(show_banner=False, "
