@@ -46,3 +46,16 @@ def test_what_is_no_url_is_refused(url: str, said: str) -> None:
         read_endpoint(url)
     assert said in caught.value.message
     assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("url", "may_start", "told"),
+    [
+        ("http://127.0.0.1:4860/mcp", False, "start it with callmux --listen 4860"),
+        ("http://127.0.0.1:4860/mcp", True, "does a listener run there?"),
+        ("https://127.0.0.1:4860/mcp", False, "does a listener run there?"),
+        ("http://example.com/mcp", False, "does a listener run there?"),
+    ],
+)
+def test_what_to_do_where_nobody_answers_depends_on_where_it_is(url: str, may_start: bool, told: str) -> None:
+    assert told in read_endpoint(url).advice(may_start=may_start)

@@ -7,7 +7,7 @@ import json
 import pytest
 from msgspec import Raw
 
-from callmux.bridge.failures import GivenUp, LinkFailure, Reason, Refusal, of_refusal, unsure
+from callmux.bridge.failures import GivenUp, LinkFailure, Reason, Refusal, as_error, of_refusal, unsure
 from callmux.protocol.http_client import Point
 from callmux.protocol.jsonrpc import Failure, Response
 
@@ -214,3 +214,8 @@ def test_other_answers_stay_as_they_are(result: bytes) -> None:
     assert unsure(answer) is answer
     failure = Failure(7, Raw(b'{"code":-32000,"message":"not_started"}'))
     assert unsure(failure) is failure
+
+
+def test_a_refusal_is_passed_on_as_it_is() -> None:
+    error = as_error(Failure(1, Raw(b'{"code":-5,"message":"m","data":{"a":1}}')))
+    assert (error.code, error.message, bytes(error.data)) == (-5, "m", b'{"a":1}')

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from callmux.bridge.listings import Listings, cursor_of, next_cursor
+from callmux.bridge.listings import Listings, cursor_of, next_cursor, uri_of
 from callmux.plan import Plan, ToolCall
 
 
@@ -124,3 +124,8 @@ def test_a_list_that_was_made_up_is_shown_and_no_listeners() -> None:
     assert kept.has("prompts/list")
     kept.forget("prompts/list")
     assert not kept.has("prompts/list")
+
+
+@pytest.mark.parametrize(("params", "uri"), [(b'{"uri":"x://y"}', "x://y"), (b"{}", ""), (b'{"uri":1}', "")])
+def test_the_resource_of_a_subscription_is_read(params: bytes, uri: str) -> None:
+    assert uri_of(Raw(params)) == uri

@@ -194,3 +194,15 @@ def test_what_a_client_says_to_questions_stays_where_a_request_is_about_that() -
     assert json.loads(bytes(modern.bare(params))) == {"taskId": "t"}
     kept = json.loads(bytes(modern.bare(params, answers=True)))
     assert kept == {"taskId": "t", "inputResponses": {"q": {}}}
+
+
+def test_a_result_is_completed_the_same_each_time_and_for_whoever_answers() -> None:
+    for n in [*range(modern.MOST_USUAL + 1), 0, 0]:
+        info = b'{"name":"n%d"}' % n
+        told = json.loads(modern.complete(b'{"a":1}', info))
+        assert told == {
+            "resultType": "complete",
+            "_meta": {"io.modelcontextprotocol/serverInfo": {"name": f"n{n}"}},
+            "a": 1,
+        }
+    assert len(modern._USUAL) <= modern.MOST_USUAL

@@ -81,3 +81,7 @@ def test_roots_that_cannot_be_read_name_nothing(raw: bytes) -> None:
 
 def test_a_directory_that_cannot_be_read_is_passed_over() -> None:
     assert from_meta(Raw(b'{"_meta":{"callmux.cwd":1e999,"cwd":"/a"}}')) == "/a"
+
+
+def test_without_a_header_no_directory_is_named() -> None:
+    assert from_header(None) is None
