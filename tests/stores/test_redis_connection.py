@@ -8,7 +8,7 @@ import pytest
 
 from callmux.errors import StoreUnavailable
 from callmux.stores.redis_connection import CommandRefused, RedisConnection, Script
-from tests.redis_server import RedisServer, connected, connection, stopped
+from tests.redis_server import PATIENT, RedisServer, connected, connection, stopped
 from tests.support import real_loop, until
 
 ADD = Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
@@ -217,3 +217,22 @@ async def test_it_ends_even_where_its_client_swallows_that_it_is_cancelled() -> 
     await redis.close()
     assert not len(redis._tasks)
     assert client.asked == 2
+
+
+@real_loop()
+async def test_who_finds_no_turn_in_time_is_told_so_and_nobody_thinks_that_redis_is_away(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callmux.stores.redis_connection.CONNECTIONS", 0)
+    async with connected(redis_url) as redis:
+        redis._seconds = 0.01
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable, match="too much is asked"):
+                await redis.run("GET", redis.key("a"))
+        assert redis.is_up
+        redis._seconds = PATIENT
+        waiting = [asyncio.get_running_loop().create_task(redis.run("PING")) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        redis._turns.give_back()
+        assert await asyncio.gather(*waiting[1:]) == [True, True]

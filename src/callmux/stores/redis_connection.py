@@ -13,7 +13,7 @@ import hashlib
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
 
 from callmux.errors import StoreUnavailable
@@ -74,7 +74,8 @@ class Turns:
         self._free = free
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def __aenter__(self) -> None:
+    async def take(self) -> None:
+        """Waits for a turn."""
         if self._free:
             self._free -= 1
             return
@@ -84,13 +85,11 @@ class Turns:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._next()
+                self.give_back()
             raise
 
-    async def __aexit__(self, *error: object) -> None:
-        self._next()
-
-    def _next(self) -> None:
+    def give_back(self) -> None:
+        """A turn is over."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
@@ -173,7 +172,7 @@ class RedisConnection:
         """
         if not self.is_up:
             raise StoreUnavailable(f"Redis cannot be reached at {self.where}: {self.problem}")
-        return await self._asked(command, self._seconds)
+        return await self._asked(self._in_turn(command, self._seconds))
 
     async def evaluate(
         self, script: Script, keys: Sequence[str], *arguments: Word, first: Script | None = None
@@ -195,19 +194,32 @@ class RedisConnection:
                 await self.run("EVAL", first.text, len(keys), *keys)
             return await self.run("EVAL", script.text, *rest)
 
-    async def _asked(self, command: Sequence[Word], seconds: float) -> Any:
+    async def _asked(self, answer: Coroutine[Any, Any, Any]) -> Any:
         """The answer to a command. Who gives up leaves it to end by itself: a connection that is left in the
         middle of something may be of no use to the next."""
-        asked = at_once(self._answer(command, seconds))
+        asked = at_once(answer)
         try:
             return await asyncio.shield(asked)
         except asyncio.CancelledError:
             asked.add_done_callback(lambda task: task.cancelled() or task.exception())
             raise
 
+    async def _in_turn(self, command: Sequence[Word], seconds: float) -> Any:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._turns.take()
+        except TimeoutError:
+            # That is our own doing, and says nothing of Redis.
+            self.failures += 1
+            raise StoreUnavailable(f"too much is asked of Redis at {self.where} at once") from None
+        try:
+            return await self._answer(command, seconds)
+        finally:
+            self._turns.give_back()
+
     async def _answer(self, command: Sequence[Word], seconds: float) -> Any:
         try:
-            async with asyncio.timeout(seconds), self._turns:
+            async with asyncio.timeout(seconds):
                 return await self._client.execute_command(*command)
         except self._away as error:
             reason = f"no answer within {seconds:g} s" if isinstance(error, TimeoutError) else str(error)
@@ -271,7 +283,7 @@ class RedisConnection:
         """
         seconds, key = min(LOOK_SECONDS, self._seconds + self._connect_seconds), self.key("mark")
         try:
-            found = await self._asked(("EVAL", _LOOK, 1, key, secrets.token_hex(16)), seconds)
+            found = await self._asked(self._answer(("EVAL", _LOOK, 1, key, secrets.token_hex(16)), seconds))
         except CommandRefused as error:
             # What is refused here is refused to everybody.
             raise self._failed(f"it refuses EVAL: {error.reason}") from error

@@ -24,6 +24,8 @@ from callmux.transport.http.web_session import STREAMABLE, WebSession
 
 log = logging.getLogger(__name__)
 
+AT_A_TIME = 16
+"""Sessions that are kept for longer at the same time: requests of clients find their turns."""
 MARGIN_SECONDS = 150.0
 """How much longer than a session may be idle its record is kept: it is touched once in a while only."""
 
@@ -107,10 +109,12 @@ class SharedSessions:
             for seat in self._table
             if seat.id in self._kept and seat.session.is_ready and seat.id not in self._reviving
         ]
-        go_on = await asyncio.gather(*map(self.keep, here))
-        for seat, goes_on in zip(here, go_on, strict=True):
-            if not goes_on:
-                await self._table.remove(seat.id)
+        for at in range(0, len(here), AT_A_TIME):
+            some = here[at : at + AT_A_TIME]
+            go_on = await asyncio.gather(*map(self.keep, some))
+            for seat, goes_on in zip(some, go_on, strict=True):
+                if not goes_on:
+                    await self._table.remove(seat.id)
 
     def returned(self) -> None:
         """The store is there again: perhaps it has lost what it had, and it did not hear what is new."""
