@@ -192,6 +192,13 @@ def source() -> Source:
     return Source.of_folder(SOURCE)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forgotten() -> Iterator[None]:
+    """What other tests collect as garbage later is not held up by millions of nodes."""
+    yield
+    source.cache_clear()
+
+
 def tree(path: Path) -> ast.Module:
     return source().trees[module_of(str(path.relative_to(SOURCE)))]
 

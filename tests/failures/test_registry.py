@@ -40,15 +40,26 @@ corrects a request), which the tests play. What is not provoked there (`python -
 
 
 @cache
-def trees() -> dict[str, ast.Module]:
-    """Each module of the source, by its name below `callmux`."""
-    return Source.of_folder(SOURCE).trees
+def read_source() -> dict[str, tuple[list[str], list[int]]]:
+    """By the name of each module below `callmux`: its classes, and the lines that raise the base of errors.
+    The trees are not kept: whatever collects garbage later would look at millions of nodes."""
+    return {
+        place: (
+            [node.name for node in tree.body if isinstance(node, ast.ClassDef)],
+            [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Raise) and raises_the_base(node)],
+        )
+        for place, tree in Source.of_folder(SOURCE).trees.items()
+    }
+
+
+def raises_the_base(node: ast.Raise) -> bool:
+    """Whether it raises the base of all errors."""
+    return isinstance(node.exc, ast.Call) and getattr(node.exc.func, "id", "") == "CallmuxError"
 
 
 def raised() -> Iterator[tuple[str, type[CallmuxError]]]:
     """Every class of the source that is a `CallmuxError`, with its module."""
-    for place, tree in trees().items():
-        classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    for place, (classes, _) in read_source().items():
         if not classes or place.endswith("__main__"):
             continue
         name = f"callmux.{place}".removesuffix(".__init__")
@@ -73,14 +84,7 @@ def test_only_the_base_of_all_errors_is_an_internal_one() -> None:
 
 def test_nobody_raises_an_error_without_a_code() -> None:
     """The base of all errors says that callmux is broken."""
-    raises = [
-        f"{place}:{node.lineno}"
-        for place, tree in trees().items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Raise)
-        and isinstance(node.exc, ast.Call)
-        and getattr(node.exc.func, "id", "") == "CallmuxError"
-    ]
+    raises = [f"{place}:{line}" for place, (_, lines) in read_source().items() for line in lines]
     assert raises == []
 
 

@@ -205,7 +205,6 @@ def test_a_restart_in_the_middle_of_a_renewal_keeps_what_can_be_kept(server: Gua
             async with asyncio.timeout(SECONDS):
                 while not server.control().get("refresh"):
                     await call(client, "whoami")
-                    await asyncio.sleep(0.05)
             client.ps.kill()
         server.control(die_after_refresh=False)
         async with callmux(tmp_path, "--config", file, env=state(tmp_path)) as client:
