@@ -91,3 +91,23 @@ def test_once_a_start_is_over_the_collector_leaves_alone_what_is_there_and_works
     finally:
         gc.unfreeze()
         gc.enable()
+
+
+def test_the_end_waits_for_no_task_that_ignores_it() -> None:
+    program = (
+        "import asyncio; from callmux.cli import process\n"
+        "process.log_to_stderr(); process.LEFT_SECONDS = 0.1\n"
+        "async def deaf():\n"
+        "    while True:\n"
+        "        try: await asyncio.sleep(3600)\n"
+        "        except asyncio.CancelledError: pass\n"
+        "async def work():\n"
+        "    global task\n"
+        "    task = asyncio.ensure_future(deaf()); await asyncio.sleep(0); return 3\n"
+        "raise SystemExit(process.run_loop(work()))"
+    )
+    with python("-c", program) as process:
+        _, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == 3
+    assert b"gave up a task that does not end" in errors
+    assert b"deaf" in errors

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from callmux.errors import ServerNotFound
 from callmux.nodes.orders import ELSEWHERE, Orders
 from callmux.nodes.register import Register
@@ -15,11 +17,14 @@ class Node:
 
     def __init__(self, redis: RedisConnection) -> None:
         self.restarted: list[tuple[str, str]] = []
+        self.may = asyncio.Event()
+        self.may.set()
         self.orders = Orders(Register(redis), self._restart)
 
     async def _restart(self, name: str, why: str) -> object:
         if name == "gone":
             raise ServerNotFound("there is none")
+        await self.may.wait()
         self.restarted.append((name, why))
         return {}
 
@@ -38,6 +43,7 @@ async def test_an_order_is_carried_out_once_by_everybody_else(redis_url: str) ->
         for _ in range(2):
             for node in (a, b):
                 await node.orders.look()
+                await node.orders._tasks.finished(10)
         assert a.restarted == []
         assert b.restarted == [("git", ELSEWHERE)]
 
@@ -50,3 +56,24 @@ async def test_without_redis_it_concerns_one_node_and_is_said(own_redis: RedisSe
         await node.orders.give("git")
         await node.orders.look()
         assert node.restarted == []
+
+
+@real_loop()
+async def test_no_heartbeat_waits_for_a_server_that_takes_its_time(redis_url: str) -> None:
+    prefix = own_prefix()
+    async with connected(redis_url, prefix) as one, connected(redis_url, prefix) as other:
+        a, b = Node(one), Node(other)
+        await b.orders.look()
+        b.may.clear()
+        await a.orders.give("slow")
+        for _ in range(2):
+            await asyncio.wait_for(b.orders.look(), 10)
+        assert b.restarted == []
+        b.may.set()
+        await b.orders._tasks.finished(10)
+        assert b.restarted == [("slow", ELSEWHERE)]
+        b.may.clear()
+        await a.orders.give("slow")
+        await b.orders.look()
+        await b.orders.close()
+        assert not len(b.orders._tasks)

@@ -119,3 +119,20 @@ async def test_without_redis_sessions_begin_and_nobody_says_whose_others_are(own
         with pytest.raises(StoreUnavailable):
             await a.owners.find("other", absent=True)
         await a.owners.over("s")
+
+
+@real_loop()
+async def test_ids_that_somebody_makes_up_cost_no_heartbeat(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connected(redis_url) as redis:
+        await settled(redis)
+        a = Owning(redis, "a")
+        await a.lease.beat()
+
+        async def beat() -> None:
+            raise AssertionError("nobody asked for one")
+
+        monkeypatch.setattr(a.lease, "beat", beat)
+        assert await a.owners.find("made up", absent=False) is None
+        assert not a.owners.holds("made up")

@@ -197,6 +197,35 @@ async def test_what_has_not_our_secret_is_no_node() -> None:
 
 
 @real_loop()
+async def test_of_what_fails_there_without_a_proof_nobody_knows_what_it_was() -> None:
+    async with there() as (node, passing):
+
+        async def fails(scope: Any, receive: Any, send: Any) -> None:
+            await Exchange(scope, receive, send, "").answer(500, b"broken")
+
+        node.server._server.config.loaded_app = fails
+        call, exchange = request("/x")
+        assert await passing.pass_on(exchange, node.facts, b"", stays) is Fate.BROKEN
+        assert call.status == 0
+
+
+@real_loop()
+async def test_what_comes_once_a_client_may_not_stay_does_not_go_out() -> None:
+    async with there() as (node, passing):
+        call, exchange = request("/stream")
+        holds = True
+        work = asyncio.get_running_loop().create_task(
+            passing.pass_on(exchange, node.facts, b"", lambda: holds)
+        )
+        await call.until_sent(b"data: a")
+        holds = False
+        node.held.set()
+        assert await asyncio.wait_for(work, 10) is Fate.ANSWERED
+        assert call.complete
+        assert b"data: b" not in call.body
+
+
+@real_loop()
 async def test_nothing_is_passed_on_once_it_is_closed() -> None:
     async with there() as (node, passing):
         await passing.close()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from callmux.nodes.placing import session_of
+from callmux.transport.http.listener import Listener
 from tests.live.harness import python_server, stdio
 from tests.nodes.pair import HEADERS, Pair, nodes
 from tests.support import real_loop, until
@@ -90,6 +91,19 @@ async def test_a_slow_answer_is_a_stream_that_goes_on_at_any_node(redis_url: str
         got = await pair.send(0, "GET", id, headers={"last-event-id": "r5_0", "accept": "text/event-stream"})
         assert '"id":5' in got.text
         assert rows(tmp_path, "a") == ["begin", "done"]
+
+
+@real_loop()
+async def test_what_was_asked_for_in_time_is_answered_through_another_node_however_long_it_takes(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two(redis_url, tmp_path) as pair:
+        id = await pair.begin(0)
+        # As where the credential ends meanwhile.
+        monkeypatch.setattr(Listener, "is_let_in", lambda listener, exchange: False)
+        answer = await pair.ask(1, 5, "tools/call", id, **call("slow", "a", 600))
+        assert answer.kind == "text/event-stream"
+        assert '"id":5' in answer.text
 
 
 @real_loop()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import gc
 import io
 import logging
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from copy import copy
 from types import TracebackType
 from typing import Any
@@ -21,6 +22,10 @@ from typing import Any
 from callmux.cli.stderr import Stderr
 from callmux.text import visible
 
+log = logging.getLogger("callmux")
+
+LEFT_SECONDS = 3.0
+"""How long tasks may take to end that nobody has ended before the process ends."""
 LAST_WORDS_SECONDS = 0.5
 """How long the end of the process waits for somebody to read its stderr."""
 
@@ -95,9 +100,30 @@ def settle() -> None:
 
 def run_loop(work: Coroutine[Any, Any, int]) -> int:
     """Runs `work` on uvloop, or on the standard library's loop where there is none. Gives its exit code."""
-    try:
+    make: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with contextlib.suppress(ImportError):
         from uvloop import new_event_loop
-    except ImportError:
-        return asyncio.run(work)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(work)
+
+        make = new_event_loop
+    runner = asyncio.Runner(loop_factory=make)
+    late: set[asyncio.Task[Any]] = set()
+    try:
+        return runner.run(_alone(work, late))
+    finally:
+        if not late:
+            # The loop waits here for every task that is left, however long that takes.
+            runner.close()
+
+
+async def _alone(work: Coroutine[Any, Any, int], late: set[asyncio.Task[Any]]) -> int:
+    """Runs `work`, then ends what it has left. What ignores that is given up, and stands in `late`."""
+    try:
+        return await work
+    finally:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        if left:
+            late.update((await asyncio.wait(left, timeout=LEFT_SECONDS))[1])
+        for task in late:
+            log.warning("gave up a task that does not end: %s", task.get_coro())

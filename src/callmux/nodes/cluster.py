@@ -112,6 +112,7 @@ class Cluster:
     async def close(self) -> None:
         """What it still owns is free for others."""
         await self._tasks.cancel()
+        await self._orders.close()
         await self.placing.close()
         await self.membership.end()
         await self.passing.close()

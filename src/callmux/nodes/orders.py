@@ -1,7 +1,8 @@
 """What is asked of one node and concerns all of them: a server that is restarted.
 
 Made by `callmux.nodes.cluster`. An order is a number in Redis, which every node reads with its heartbeat: so
-a node that was away when it was given carries it out when it is back. One that starts later need not.
+a node that was away when it was given carries it out when it is back. One that starts later need not. No
+heartbeat waits until a server is there again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from callmux.errors import CallmuxError, StoreUnavailable
 from callmux.nodes.register import Register
+from callmux.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ class Orders:
         self._register = register
         self._restart = restart
         self._known: dict[str, int] | None = None
+        self._tasks = TaskSet("orders for all nodes")
 
     async def give(self, server: str) -> None:
         """A server was restarted here, and is to be everywhere."""
@@ -43,8 +46,12 @@ class Orders:
         if self._known is not None:
             self._known[server] = number
 
+    async def close(self) -> None:
+        """Ends what is being carried out."""
+        await self._tasks.cancel()
+
     async def look(self) -> None:
-        """Carries out what was ordered since the last look."""
+        """Begins to carry out what was ordered since the last look."""
         try:
             now = await self._register.restarts()
         except StoreUnavailable as error:
@@ -56,7 +63,10 @@ class Orders:
             return
         for server, number in now.items():
             if number > before.get(server, 0):
-                try:
-                    await self._restart(server, ELSEWHERE)
-                except CallmuxError as error:
-                    log.info('"%s" is not restarted here: %s', server, error.message)
+                self._tasks.spawn(self._carry_out(server))
+
+    async def _carry_out(self, server: str) -> None:
+        try:
+            await self._restart(server, ELSEWHERE)
+        except CallmuxError as error:
+            log.info('"%s" is not restarted here: %s', server, error.message)

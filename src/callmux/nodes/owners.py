@@ -88,13 +88,14 @@ class Owners:
                 if epoch > 1:
                     log.info("a session goes on here: its owner was %s", before or "nobody")
                 return None
+            if not owner and not absent:
+                # Nobody's: whoever makes ids up has no heartbeat for each.
+                return None
             if (node := self._membership.nodes.get(owner)) is None:
                 await self._membership.beat()
                 node = self._membership.nodes.get(owner)
             if not owner:
                 # Nothing is known of it: its key is too old, or Redis has lost everything a moment ago.
-                if not absent:
-                    return None
                 may = self._membership.is_settled
                 if not may:
                     await asyncio.sleep(BEAT_SECONDS / 2)

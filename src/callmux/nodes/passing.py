@@ -39,6 +39,8 @@ PROOF = "x-callmux-node-proof"
 NODE = "x-callmux-node"
 """The header of an answer that says which node gave it."""
 MISDIRECTED = 421
+FAILED = 500
+"""From which status on an answer says that something began and failed."""
 _OWN = frozenset(
     {"connection", "date", "keep-alive", "server", "transfer-encoding", "trailer", "upgrade", PROOF, NODE}
 )
@@ -196,7 +198,8 @@ class Passing:
                 if not self._keys.proves(answer.headers.get(PROOF, ""), mac):
                     what = "what answers at %s is no node with our state.key (HTTP %d)"
                     log.warning(what, node.address, answer.status)
-                    return Fate.UNREACHED
+                    # What refuses has done nothing; of what fails without a proof nobody knows what it was.
+                    return Fate.UNREACHED if answer.status < FAILED else Fate.BROKEN
                 if answer.status == MISDIRECTED:
                     return Fate.ELSEWHERE
                 return await self._relayed(exchange, answer, stays, heard)
@@ -228,7 +231,7 @@ class Passing:
         gone = at_once(_departure(exchange))
         news: asyncio.Task[bytes] | None = None
         try:
-            while stays():
+            while True:
                 news = at_once(answer.content.readany())
                 await asyncio.wait({gone, news}, return_when=asyncio.FIRST_COMPLETED)
                 if not news.done():
@@ -236,7 +239,7 @@ class Passing:
                     answer.close()
                     return Fate.ANSWERED
                 part = news.result()
-                if not part:
+                if not part or not stays():
                     break
                 if heard is not None:
                     heard(part)

@@ -365,3 +365,18 @@ async def test_a_request_that_says_nothing_for_long_gives_a_sign_of_life_on_its_
     await done
     assert b'"id":7,"result"' in call.body
     assert call.body.count(b"notifications/progress") == 1
+
+
+async def test_a_request_whose_session_ends_first_is_told_so_where_there_is_no_stream() -> None:
+    house = House()
+    id = await house.greets()
+    call = post({"id": 7, "method": "slow"}, id, accept="application/json")
+    done = house.begins(call)
+    seat = house.listener.table.get(id)
+    assert seat is not None
+    await settle()
+    assert 7 in seat.answering
+    seat.end()
+    await done
+    assert (call.status, call.json["id"]) == (503, 7)
+    assert "unknown" in call.json["error"]["message"]

@@ -37,6 +37,10 @@ _PRIMING = b"id: %b\nretry: %d\ndata: \n\n"
 PRIMED_SINCE = "2025-11-25"
 """Older clients may fail on an event without data."""
 
+UNANSWERED = (
+    "The session ended here before the answer was there, and whether it was done is unknown: look whether it"
+    " was, before asking again"
+)
 _NOT_FOUND = "Unknown session: it has ended. Re-initialize to begin a new one"
 
 
@@ -132,6 +136,8 @@ async def _answer(
         answer = await stream.answer()
         if isinstance(message, Batch) and answer is not None:
             answer = b"[%b]" % b",".join(stream.answers())
+        if answer is None and seat.closed:
+            raise Refusal(503, UNANSWERED, -32000, requests[0].id)
         await exchange.answer(202 if answer is None else 200, answer or b"", headers={SESSION: seat.id})
         exchange.when_received(partial(seat.received, stream))
         return
