@@ -42,6 +42,12 @@ def test_variables_are_looked_at_later() -> None:
         ({"listen": "a:1", "address": "a:1"}, 'state.node.address must be "http://HOST:PORT"'),
         ({"listen": "a:1", "address": "http://a:1/x"}, 'state.node.address must be "http://HOST:PORT"'),
         ({"listen": "a:1", "address": "https://a:1"}, "state.node.address cannot be https yet"),
+        *(
+            ({"listen": "a:1", "address": address}, 'state.node.address must be "http://HOST:PORT"')
+            for address in ("http://a", "http://a:0", "http://a:70000", "http://[a:1", "http://u:p@a:1")
+        ),
+        ({"listen": "a:1", "name": "a\nb: c"}, "state.node.name must be 1 to 100 characters"),
+        ({"listen": "a:1", "name": "n" * 101}, "state.node.name must be 1 to 100 characters"),
     ],
 )
 def test_what_cannot_be_is_named(node: dict[str, Any], problem: str) -> None:

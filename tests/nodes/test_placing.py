@@ -107,6 +107,21 @@ async def test_what_was_asked_for_in_time_is_answered_through_another_node_howev
 
 
 @real_loop()
+async def test_what_a_node_hands_over_is_taken_by_one_that_remembers_it_as_the_owner(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with two(redis_url, tmp_path) as pair:
+        id = await pair.begin(0)
+        assert (await pair.ask(1, 2, "ping", id)).status == 200
+        pair.cluster(0)._listener.leaving = True
+        await pair.cluster(0).leave()
+        answer = await asyncio.wait_for(pair.ask(0, 3, "ping", id), 10)
+        assert answer.status == 200
+        assert pair.cluster(0).placing.counts["passedOn"] == 1
+        assert len(pair.cluster(1).owners) == 1
+
+
+@real_loop()
 async def test_what_a_client_cancels_at_another_node_is_cancelled(redis_url: str, tmp_path: Path) -> None:
     async with two(redis_url, tmp_path) as pair:
         id = await pair.begin(0)

@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 from callmux.config import kinds
 from callmux.config.section import Problem, Section
 
+ADDRESS = 'must be "http://HOST:PORT", without a user, a path or anything else'
+LONGEST_NAME = 100
+
 
 class NodeSection(Section, frozen=True, kw_only=True):
     """This listener as one of several that are one for their clients.
@@ -29,7 +32,7 @@ class NodeSection(Section, frozen=True, kw_only=True):
 
     @staticmethod
     def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:
-        listen, address = raw.get("listen"), raw.get("address")
+        listen, address, name = raw.get("listen"), raw.get("address"), raw.get("name")
         if isinstance(listen, str) and "${" not in listen:
             try:
                 read_place(listen)
@@ -40,6 +43,11 @@ class NodeSection(Section, frozen=True, kw_only=True):
                 read_address(address)
             except ValueError as error:
                 yield "address", str(error)
+        if isinstance(name, str) and "${" not in name:
+            try:
+                read_name(name)
+            except ValueError as error:
+                yield "name", str(error)
 
 
 def read_place(text: str) -> tuple[str, int]:
@@ -60,11 +68,28 @@ def read_address(text: str) -> str:
     Raises:
         ValueError: It is none.
     """
-    parts = urlsplit(text.strip())
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError:
+        raise ValueError(ADDRESS) from None
     if parts.scheme == "https":
         raise ValueError(
             "cannot be https yet: nodes speak http, signed with state.key, over a network of their own"
         )
-    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise ValueError('must be "http://HOST:PORT" without a path')
+    has_more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    if parts.scheme != "http" or not parts.hostname or not port or has_more:
+        raise ValueError(ADDRESS)
     return text.strip().rstrip("/")
+
+
+def read_name(text: str) -> str:
+    """What people call a node: it stands in logs, metrics and headers.
+
+    Raises:
+        ValueError: It is none.
+    """
+    name = text.strip()
+    if not name or not name.isprintable() or len(name) > LONGEST_NAME:
+        raise ValueError(f"must be 1 to {LONGEST_NAME} characters without line ends or control characters")
+    return name

@@ -166,8 +166,11 @@ class Placing:
             if self._may_go(session):
                 await self._let_go(session)
                 raise ELSEWHERE
-        elif self.leaving or await self._owner(session, exchange) is not None:
-            raise ELSEWHERE
+        else:
+            # Whoever passes it on does not serve it: what is remembered may be of a time when that node did.
+            self._owners.moved(session)
+            if self.leaving or await self._owner(session, exchange) is not None:
+                raise ELSEWHERE
         await self._served_here(exchange, here, session)
 
     def _is_here(self, session: str) -> bool:

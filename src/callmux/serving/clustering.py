@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from callmux import __version__
 from callmux.aside import aside
 from callmux.bridge.listings import SAFE_METHODS
-from callmux.config.node import NodeSection, read_address, read_place
+from callmux.config.node import NodeSection, read_address, read_name, read_place
 from callmux.errors import ConfigError, StartupFailed
 from callmux.nodes.cluster import Cluster
 from callmux.nodes.endpoint import NodeEndpoint
@@ -29,6 +30,8 @@ from callmux.transport.http.exchange import Exchange
 from callmux.transport.http.listener import STEP_SECONDS, Listener
 from callmux.transport.http.narrow import NarrowProtocol
 from callmux.transport.http.serve import HttpServer, bind
+
+T = TypeVar("T")
 
 log = logging.getLogger("callmux")
 
@@ -107,14 +110,15 @@ async def clustered(
     texts = {"listen": node.listen, "address": node.address, "name": node.name}
     look_up = partial(_looked_up, texts, base_dir, env)
     found = await aside(look_up, LOOK_UP_SECONDS)
-    place = _read("listen", found["listen"] or "")
+    place = _read("listen", found["listen"] or "", read_place)
     given = _address(found["address"], place[0])
+    given_name = _read("name", found["name"], read_name) if found["name"] else None
     try:
         listening = bind(*place)
     except OSError as error:
         raise StartupFailed(f"state.node.listen {node.listen}: {error.strerror or error}") from None
     port = listening.getsockname()[1]
-    name = found["name"] or f"{socket.gethostname()}-{port}"
+    name = given_name or f"{socket.gethostname()}-{port}"
     address = given or f"http://{f'[{place[0]}]' if ':' in place[0] else place[0]}:{port}"
     keys = NodeKeys(shared.derived("nodes"))
     is_safe = partial(_is_safe, host)
@@ -159,9 +163,9 @@ def _looked_up(
     }
 
 
-def _read(key: str, text: str) -> tuple[str, int]:
+def _read(key: str, text: str, read: Callable[[str], T]) -> T:
     try:
-        return read_place(text)
+        return read(text)
     except ValueError as error:
         raise ConfigError([f"state.node.{key} {error}"]) from None
 
@@ -169,10 +173,7 @@ def _read(key: str, text: str) -> tuple[str, int]:
 def _address(given: str | None, host: str) -> str | None:
     """The address that the configuration gives; None where it is that of the port."""
     if given is not None:
-        try:
-            return read_address(given)
-        except ValueError as error:
-            raise ConfigError([f"state.node.address {error}"]) from None
+        return _read("address", given, read_address)
     if host in WILDCARDS:
         what = f"state.node.address is required where listen is {host}: other nodes need one address"
         raise ConfigError([what])
