@@ -16,7 +16,6 @@ import msgspec
 
 from callmux.config.kinds import Ignored, Kind, Refused
 from callmux.config.model import Config
-from callmux.config.presets import completed
 from callmux.config.section import Choice, Internal, Items, Section
 from callmux.config.servers import TRANSPORTS, HttpServer, Server, StdioServer
 
@@ -57,7 +56,12 @@ def check_document(document: object) -> Checked:
         walk.error("", 'Invalid config: specify either "servers" or "mcpServers", not both')
     elif not native and not compatible:
         walk.error("", "Invalid config: expected { servers: {...} } or { mcpServers: {...} }")
-    rest = {k: v for k, v in completed(document).items() if k not in ("servers", "mcpServers")}
+    whole: Mapping[str, Any] = document
+    if "preset" in document:
+        from callmux.config.presets import completed
+
+        whole = completed(document)
+    rest = {k: v for k, v in whole.items() if k not in ("servers", "mcpServers")}
     walk.also_known = () if native or compatible else ("servers", "mcpServers")
     config = walk.section(Config, rest, "")
     walk.also_known = ()

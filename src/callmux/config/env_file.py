@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from callmux.config.dotenv import parse_dotenv
 from callmux.config.secrets import read_secret_file
 from callmux.errors import SecretError
 
@@ -25,6 +24,8 @@ def read_env_file(name: str, base_dir: Path) -> dict[str, str]:
     """
     path = env_file_path(name, base_dir)
     text = read_secret_file(path, "environment file")
+    from callmux.config.dotenv import parse_dotenv  # few servers have such a file
+
     try:
         return parse_dotenv(text)
     except SecretError as error:

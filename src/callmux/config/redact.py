@@ -12,6 +12,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from callmux.patterns import late
+
 MASK = "[redacted]"
 
 _SECRET_WORDS = frozenset(
@@ -42,29 +44,29 @@ _SECRET_FLAGS = frozenset({"-t", "-k", "-p", "-P", "-a"})
 """Short flags that often take a token, key, password or authorization."""
 _HEADER_FLAGS = frozenset({"-H", "--header", "--headers"})
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_ASSIGNMENT = re.compile(r"(-{0,2}[A-Za-z_][A-Za-z0-9_.-]*)=(.*)", re.DOTALL)
-_HEADER = re.compile(r"([A-Za-z0-9-]+):(?!//)(\s*)(.+)", re.DOTALL)
-_SCHEME = re.compile(r"\b(?:Bearer|Basic|Token)\s+([^\s\"']+)", re.IGNORECASE)
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
-_USER = re.compile(
+_WORD = late(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_ASSIGNMENT = late(r"(-{0,2}[A-Za-z_][A-Za-z0-9_.-]*)=(.*)", re.DOTALL)
+_HEADER = late(r"([A-Za-z0-9-]+):(?!//)(\s*)(.+)", re.DOTALL)
+_SCHEME = late(r"\b(?:Bearer|Basic|Token)\s+([^\s\"']+)", re.IGNORECASE)
+_URL = late(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+_USER = late(
     r"://(?:([^/?#\s\"'<>]{0,1000})@|(?![^/:@\s]{0,200}:\d{1,5}/)([^/:@\s\"'<>]{1,100}:[^\s\"'<>@]{0,1000})@)"
 )
 """User name and password; the second form has a password with an unescaped slash, and is no port."""
-_PARAMETER = re.compile(r"[?&#;]([^=&#;\s\"'<>]+)=([^&#;\s\"'<>]+)")
-_MEMBER = re.compile(r'"([A-Za-z0-9_.-]+)"\s*:\s*"((?:[^"\\]|\\.)+)"')
-_KNOWN = re.compile(
+_PARAMETER = late(r"[?&#;]([^=&#;\s\"'<>]+)=([^&#;\s\"'<>]+)")
+_MEMBER = late(r'"([A-Za-z0-9_.-]+)"\s*:\s*"((?:[^"\\]|\\.)+)"')
+_KNOWN = late(
     r"\b(?:gh[opsur]_|github_pat_|glpat-|sk-|xox[abposr]-|AKIA|AIza|eyJ)[A-Za-z0-9_.-]{16,}|\bnpm_[A-Za-z0-9]{20,}"
 )
 """Tokens that give themselves away: GitHub, GitLab, OpenAI and Anthropic, Slack, AWS, Google, JWT, npm."""
-_SCHEME_IN_TEXT = re.compile(
+_SCHEME_IN_TEXT = late(
     r"\b(?:Bearer|Basic|Token)\s+((?=[^\s\"']*\d)[A-Za-z0-9._~+/-]{8,}=*)(?![\w=\"'])", re.IGNORECASE
 )
-_ASSIGNMENT_IN_TEXT = re.compile(
+_ASSIGNMENT_IN_TEXT = late(
     r"(?<![\w?&#;./-])(-{0,2}[A-Za-z_][A-Za-z0-9_-]*)=(?![<\[{$(=])[\"']?([^\s\"',;&<>()]{4,})"
 )
 
-_REFERENCE = re.compile(
+_REFERENCE = late(
     r"(?:(?:Bearer|Basic|Token)\s+)?\$\{(?:file:[^}]+|keyring:[^}]+|(?:env:)?[A-Za-z_][A-Za-z0-9_]*)\}"
     r"|env:[A-Za-z_][A-Za-z0-9_]*|file:\S+|keyring:\S+",
     re.I,
@@ -101,7 +103,7 @@ def is_secret_key(key: str, *, strict: bool = False) -> bool:
         strict: Whether this holds also where the last word says that the value itself is none, such as in
             `tokenFile`.
     """
-    words = [word.lower() for word in _WORD.findall(key)]
+    words = [word.lower() for word in _WORD().findall(key)]
     if not strict and words and words[-1] in _HARMLESS:
         return False
     singular = [word[:-1] if word.endswith("s") and word[:-1] else word for word in words]
@@ -116,7 +118,7 @@ def is_secret_key(key: str, *, strict: bool = False) -> bool:
 
 def is_reference(value: str) -> bool:
     """Whether a value only names where a secret stands: `${TOKEN}`, `Bearer ${file:token}`."""
-    return _REFERENCE.fullmatch(value) is not None
+    return _REFERENCE().fullmatch(value) is not None
 
 
 def mask_command(words: Sequence[str]) -> list[str]:
@@ -154,14 +156,14 @@ def secrets_of_command(words: Sequence[str]) -> Iterator[tuple[str, bool]]:
 
 def mask_url(url: str) -> str:
     """A URL without user name, password and the values of secret parameters."""
-    return _masked(url, _in_url(url) + _all(_KNOWN, url, 0))
+    return _masked(url, _in_url(url) + _known(url))
 
 
 def secrets_of_url(url: str) -> Iterator[str]:
     """The secrets of a URL; user name and password both together and alone."""
     for start, end in _in_url(url):
         yield url[start:end]
-    for match in _USER.finditer(url):
+    for match in _USER().finditer(url):
         user, sign, password = (match[1] or match[2] or "").partition(":")
         yield password if sign else user
 
@@ -171,17 +173,17 @@ def mask_text(text: str) -> str:
 
     Servers write much to their stderr: what cannot be there is not looked for.
     """
-    found = _all(_KNOWN, text, 0) if any(mark in text for mark in _MARKS) else []
+    found = _known(text)
     if "://" in text and "@" in text:
         found += _users(text)
     lower = text.lower()
     if any(hint in lower for hint in _HINTS):
         if "=" in text:
-            found += _keyed(_ASSIGNMENT_IN_TEXT, text)
-            found += _keyed(_PARAMETER, text) if "://" in text else []
+            found += _keyed(_ASSIGNMENT_IN_TEXT(), text)
+            found += _keyed(_PARAMETER(), text) if "://" in text else []
         if '"' in text:
-            found += _keyed(_MEMBER, text)
-        found += _all(_SCHEME_IN_TEXT, text, 1)
+            found += _keyed(_MEMBER(), text)
+        found += _all(_SCHEME_IN_TEXT(), text, 1)
     return _masked(text, found) if found else text
 
 
@@ -189,7 +191,7 @@ def _masked(text: str, spans: Sequence[Span]) -> str:
     """The text with `MASK` in place of each span; spans that touch or overlap become one."""
     shown, at = [], 0
     for start, end in sorted(spans):
-        if _REFERENCE.fullmatch(text, start, end):
+        if _REFERENCE().fullmatch(text, start, end):
             continue
         if start >= at:
             shown += [text[at:start], MASK]
@@ -201,16 +203,20 @@ def _all(pattern: re.Pattern[str], text: str, group: int) -> list[Span]:
     return [match.span(group) for match in pattern.finditer(text)]
 
 
+def _known(text: str) -> list[Span]:
+    return _all(_KNOWN(), text, 0) if any(mark in text for mark in _MARKS) else []
+
+
 def _keyed(pattern: re.Pattern[str], text: str) -> list[Span]:
     return [match.span(2) for match in pattern.finditer(text) if is_secret_key(match[1])]
 
 
 def _in_url(text: str) -> list[Span]:
-    return _users(text) + _keyed(_PARAMETER, text)
+    return _users(text) + _keyed(_PARAMETER(), text)
 
 
 def _users(text: str) -> list[Span]:
-    users = [m.span(1) if m[1] is not None else m.span(2) for m in _USER.finditer(text)]
+    users = [m.span(1) if m[1] is not None else m.span(2) for m in _USER().finditer(text)]
     return [span for span in users if span[0] < span[1]]
 
 
@@ -233,16 +239,19 @@ def _is_secret_value(flag: str, word: str) -> bool:
 
 
 def _in_word(word: str) -> list[Span]:
-    if match := _ASSIGNMENT.fullmatch(word):
+    if "=" in word and (match := _ASSIGNMENT().fullmatch(word)):
         key, value = match.groups()
         if key not in _HEADER_FLAGS and is_secret_key(key) and value:
             return [match.span(2)]
         return [(start + match.start(2), end + match.start(2)) for start, end in _in_word(value)]
-    if (match := _HEADER.fullmatch(word)) and is_secret_key(match[1]):
+    if ":" in word and (match := _HEADER().fullmatch(word)) and is_secret_key(match[1]):
         return [match.span(3)]
-    inside = [
-        (url.start() + start, url.start() + end)
-        for url in _URL.finditer(word)
-        for start, end in _in_url(url[0])
-    ]
-    return inside + _keyed(_MEMBER, word) + _all(_SCHEME, word, 1) + _all(_KNOWN, word, 0)
+    inside: list[Span] = []
+    if "://" in word:
+        for url in _URL().finditer(word):
+            inside += [(url.start() + start, url.start() + end) for start, end in _in_url(url[0])]
+    if '"' in word:
+        inside += _keyed(_MEMBER(), word)
+    if len(word.split()) > 1:
+        inside += _all(_SCHEME(), word, 1)
+    return inside + _known(word)

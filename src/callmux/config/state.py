@@ -11,7 +11,6 @@ from typing import Any
 
 from callmux.config import kinds
 from callmux.config.node import NodeSection
-from callmux.config.redis_url import read_redis_url
 from callmux.config.references import reference_of
 from callmux.config.section import Problem, Section
 
@@ -56,6 +55,8 @@ class StateSection(Section, frozen=True, kw_only=True):
             yield "key", "is required with node: it proves to nodes that they are of one cluster"
         url, prefix = raw.get("url"), raw.get("keyPrefix")
         if isinstance(url, str) and "${" not in url and reference_of(url) is None:
+            from callmux.config.redis_url import read_redis_url  # a start without `state` does without
+
             try:
                 read_redis_url(url)
             except ValueError as error:
@@ -67,6 +68,8 @@ class StateSection(Section, frozen=True, kw_only=True):
     def remarks(raw: Mapping[str, Any]) -> Iterable[Problem]:
         url = raw.get("url")
         if isinstance(url, str) and "${" not in url and reference_of(url) is None:
+            from callmux.config.redis_url import read_redis_url
+
             try:
                 address = read_redis_url(url)
             except ValueError:

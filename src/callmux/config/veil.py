@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
 from callmux.config.redact import MASK, mask_text
+from callmux.patterns import late
 
 SHORTEST = 4
 """Characters below which no value is hidden: it is part of any text."""
@@ -87,13 +88,13 @@ _ORDINARY_WORDS = frozenset(
         "postgres",
     ]
 )
-_ORDINARY = re.compile(
+_ORDINARY = late(
     r"[\d.,:]{1,6}|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|(?:~|\.{1,2})?/[\w@.,+ /:-]*|[A-Za-z]:\\.*"
     r"|https?://[\w.:-]+(?:/[\w./-]*)?|[\w-]+\.(?:local|localhost)|[a-z]{2}_[A-Z]{2}\.UTF-8"
 )
 
 HARMLESS_HEADERS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
-_SCHEME = re.compile(r"(?:Bearer|Basic|Token|Digest|ApiKey)\s+(.+)", re.IGNORECASE | re.DOTALL)
+_SCHEME = late(r"(?:Bearer|Basic|Token|Digest|ApiKey)\s+(.+)", re.IGNORECASE | re.DOTALL)
 
 
 class Veil:
@@ -218,7 +219,7 @@ def credentials_in(value: str) -> Iterator[str]:
     yield value
     for part in value.split("; ") if "=" in value and "; " in value else ():
         yield part.partition("=")[2]
-    if (match := _SCHEME.fullmatch(value.strip())) is None:
+    if (match := _SCHEME().fullmatch(value.strip())) is None:
         return
     credential = match[1].strip()
     yield credential
@@ -233,7 +234,7 @@ def credentials_in(value: str) -> Iterator[str]:
 
 def is_ordinary(value: str) -> bool:
     """Whether a value says nothing that anybody would hide: a path, a port, an address, a common word."""
-    return value.lower() in _ORDINARY_WORDS or _ORDINARY.fullmatch(value) is not None
+    return value.lower() in _ORDINARY_WORDS or _ORDINARY().fullmatch(value) is not None
 
 
 def _lines(value: str) -> Iterator[str]:

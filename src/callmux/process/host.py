@@ -315,7 +315,7 @@ class Host:
             log.info('restarting "%s": %s', name, why)
             self.desk.withdraw(f'server "{name}" was restarted meanwhile', name)
         # What the old process has answered says nothing of the new one, to which all calls go from here on.
-        self._stores.writes.wrote(name)
+        self._stores.wrote(name)
         if self.started:
             await server.restart()
         if self.restarted is not None:
@@ -379,7 +379,7 @@ class Host:
 
     def _told(self, server: Server, method: str, params: Raw | None, client: ClientPort | None) -> None:
         if method == "notifications/resources/updated":
-            self._stores.writes.wrote(server.name)
+            self._stores.wrote(server.name)
             self.subscriptions.updated(server.name, params)
             return
         if method == VISIT_OVER:
@@ -390,7 +390,7 @@ class Host:
             client.notify(method, self.dispatch.shown_to(client, server.name, params))
 
     def _changed(self, change: ListsChanged) -> None:
-        self._stores.writes.wrote(change.server)
+        self._stores.wrote(change.server)
         self.runtime.forget_lists()
         self._tell_changes()
 

@@ -16,7 +16,6 @@ import msgspec
 from callmux.config.model import Config
 from callmux.observe.bus import Bus
 from callmux.rings.cache.keys import Numbers
-from callmux.rings.cache.writes import Writes
 from callmux.stores.cache import Cache, CacheLimits, SharedCache
 from callmux.stores.counters import Counters
 from callmux.stores.memory import MemoryCache
@@ -25,6 +24,7 @@ from callmux.stores.parked import ParkedCalls, ParkedLimits
 from callmux.stores.results import Results, StoreLimits
 
 if TYPE_CHECKING:
+    from callmux.rings.cache.writes import Writes
     from callmux.rings.shield.shelf import Shelf
     from callmux.session.modern.parking import Parking
     from callmux.session.modern.request import ModernRequest
@@ -67,7 +67,6 @@ class Stores:
 
     Attributes:
         cache: Results of reads.
-        writes: The writes that make them worthless.
         numbers: The numbers of clients in the keys of such results.
         counters: What was counted.
         parked: Requests that wait for their clients.
@@ -83,7 +82,7 @@ class Stores:
     ) -> None:
         store: SharedCache = MemoryCache() if cache is None else cache
         self.cache: Cache = store
-        self.writes = Writes(store)
+        self._epochs, self._lasts = store, 0.0
         self.numbers = Numbers()
         self.counters = Counters()
         self._bus, self._results = bus, results
@@ -91,6 +90,20 @@ class Stores:
         self.parked: ParkedCalls = MemoryParkedCalls(PARKED) if parked is None else parked
         self._seal = seal
         self._servers: dict[str, object] = {}
+
+    @cached_property
+    def writes(self) -> Writes:
+        """The writes that make results of reads worthless."""
+        from callmux.rings.cache.writes import Writes  # with the first call
+
+        writes = Writes(self._epochs)
+        writes.lasts = self._lasts
+        return writes
+
+    def wrote(self, server: str) -> None:
+        """What was read of a server says nothing any more."""
+        if (noting := self._epochs.wrote(server)) is not None:
+            self.writes.tell(server, noting)
 
     @cached_property
     def results(self) -> Shelf:
@@ -124,14 +137,16 @@ class Stores:
             entries=config.max_cache_entries,
             entry_bytes=config.max_cache_entry_bytes,
             total_bytes=config.max_cache_bytes,
-            definitions=_definitions(config) if self.writes.shared else {},
+            definitions=_definitions(config) if self._epochs.shared else {},
         )
         # What was kept of a server that is another one now, or none, says nothing any more.
         for name, server in self._servers.items():
             if servers.get(name) is not server:
-                self.writes.wrote(name)
+                self.wrote(name)
         self._servers = dict(servers)
-        self.writes.lasts = config.cache_ttl_seconds
+        self._lasts = config.cache_ttl_seconds
+        if "writes" in self.__dict__:
+            self.writes.lasts = self._lasts
         self.cache.configure(cached, now)
         shield = config.response_shield
         limits = StoreLimits(
@@ -146,7 +161,8 @@ class Stores:
 
     async def close(self) -> None:
         """Ends what works for them."""
-        await self.writes.close()
+        if "writes" in self.__dict__:
+            await self.writes.close()
         if "results" in self.__dict__:
             await self.results.close()
 

@@ -50,9 +50,11 @@ class Kept(Protocol):
     """What stages keep beside themselves; see `callmux.process.stores.Stores`."""
 
     cache: Cache
-    writes: Writes
     numbers: Numbers
     counters: Counters
+
+    @property
+    def writes(self) -> Writes: ...
 
     @property
     def results(self) -> Shelf: ...

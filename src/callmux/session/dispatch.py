@@ -7,7 +7,7 @@ noticed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -26,7 +26,6 @@ from callmux.rings.converting import as_result, as_rpc_error
 from callmux.rings.ring import Job, start
 from callmux.rings.stage import Outcome
 from callmux.session.client_cwd import circumstances, local, roots_changed
-from callmux.session.consumption import Consumption
 from callmux.session.facts import Said, canonical
 from callmux.session.request import Request
 from callmux.session.session import Session
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from callmux.router.indexes import Indexes
     from callmux.router.offers import Offers
     from callmux.router.tool_lists import ToolLists
+    from callmux.session.consumption import Consumption
     from callmux.session.modern.parking import Parking
     from callmux.session.modern.request import ModernRequest
     from callmux.session.modern.serving import Permits, Process, Serving, Wired
@@ -117,7 +117,6 @@ class Dispatch:
         parking: Makes what requests wait in for clients that come again, once it is needed.
 
     Attributes:
-        consumption: What conversations have cost their models.
         changed: Told of a session of which something else holds from now on, before its client hears of it;
             None where nobody else needs to know.
     """
@@ -128,7 +127,6 @@ class Dispatch:
         self._serving: Serving | None = None
         self._tasks = RemoteTasks()
         self.changed: Callable[[Session], Awaitable[None]] | None = None
-        self.consumption = Consumption(lambda: current.runtime.indexes.catalogue())
         self._methods: dict[str, Callable[[Session, Raw | None, CallContext], Coroutine[Any, Any, bytes]]] = {
             "tools/list": self._list_tools,
             "prompts/list": lambda s, p, c: self._list(s, p, "prompts"),
@@ -266,6 +264,13 @@ class Dispatch:
         if method == "notifications/roots/list_changed":
             roots_changed(session.facts)
         self._current.pass_on(session, method, params)
+
+    @cached_property
+    def consumption(self) -> Consumption:
+        """What conversations have cost their models."""
+        from callmux.session.consumption import Consumption  # with the first that is over
+
+        return Consumption(lambda: self._current.runtime.indexes.catalogue())
 
     def shown_to(self, client: ClientPort, server: str, params: Raw | None) -> Raw | None:
         """The params of a server's notification, with tasks named as this client knows them."""

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from msgspec import UNSET
 
 from callmux.context import CallContext
-from callmux.rings.cache.policy import ReusePolicy
-from callmux.rings.call import Call
 from callmux.stores.cache import Key
-from callmux.upstream.server import Server
+
+if TYPE_CHECKING:
+    from callmux.rings.cache.policy import ReusePolicy
+    from callmux.rings.call import Call
+    from callmux.upstream.server import Server
 
 
 class Numbers:

@@ -12,7 +12,6 @@ from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.inventory.offer import Offer
 from callmux.upstream.opening.known_era import KnownEra
-from callmux.upstream.opening.last_words import with_words
 from callmux.upstream.reading.lists import read_all
 
 log = logging.getLogger(__name__)
@@ -54,5 +53,7 @@ def explain(error: Exception, name: str, connection: Connection | None) -> str:
     else:
         log.error('could not connect "%s": an error in callmux', name, exc_info=error)
         cause = f"an error in callmux: {error!r}"
+    from callmux.upstream.opening.last_words import with_words  # few attempts fail
+
     words = getattr(connection.link, "last_words", None) if connection is not None else None
     return with_words(cause, words() if words is not None else [])
