@@ -30,7 +30,7 @@ SAME_NAME: dict[str, tuple[tuple[str, ...], str]] = {
         ("protocol.jsonrpc", "session.request"),
         "the message is `jsonrpc.Request` where the request of a session is known, too",
     ),
-    "Session": (("protocol.http_client", "session.session"), SIDES),
+    "Session": (("protocol.failure_points", "session.session"), SIDES),
     "Settings": (("clients.limits", "router.compress"), SIDES),
     "State": (("protocol.peer", "upstream.health"), SIDES),
     "Stateless": (("bridge.stateless", "upstream.stateless"), SIDES),

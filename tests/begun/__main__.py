@@ -7,7 +7,7 @@ import logging
 import random
 import sys
 
-from callmux.protocol.http_client import TABLE
+from callmux.protocol.failure_points import TABLE
 from tests.begun.cases import all_cases
 from tests.begun.flips import flips, uncaught
 from tests.begun.play import wrong_in

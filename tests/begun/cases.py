@@ -1,4 +1,4 @@
-"""What can happen to a call and what must follow, told without the table of `protocol.http_client`."""
+"""What can happen to a call and what must follow, told without the table of `protocol.failure_points`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from callmux.protocol.http_client import Carrier, Point
+from callmux.protocol.failure_points import Carrier, Point
 
 
 class Event(Enum):

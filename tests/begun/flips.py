@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from unittest import mock
 
-from callmux.protocol.http_client import TABLE, Carrier, Known, Point, Session
+from callmux.protocol.failure_points import TABLE, Carrier, Known, Point, Session
 from tests.begun.cases import Case
 from tests.begun.play import wrong_in
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callmux.protocol.http_client import TABLE, Carrier, Point
+from callmux.protocol.failure_points import TABLE, Carrier, Point
 from tests.begun.cases import Case, all_cases
 from tests.begun.flips import flips, uncaught
 from tests.begun.play import wrong_in

@@ -8,7 +8,7 @@ import pytest
 from msgspec import Raw
 
 from callmux.bridge.failures import GivenUp, LinkFailure, Reason, Refusal, as_error, of_refusal, unsure
-from callmux.protocol.http_client import Point
+from callmux.protocol.failure_points import Point
 from callmux.protocol.jsonrpc import Failure, Response
 
 

@@ -51,6 +51,7 @@ MAY_LOAD = {
             "calling",
             "client_peer",
             "encoding",
+            "failure_points",
             "fragments",
             "http_answer",
             "http_client",

@@ -22,7 +22,8 @@ MAY_LOAD = {
     *("cli", "cli.call", "cli.commands", "cli.conversing", "cli.destination"),
     *("cli.headers", "cli.main", "cli.parsing"),
     *("cli.grammar", "cli.grammar.call", "cli.grammar.shared", "cli.grammar.terms"),
-    *("metatools", "metatools.table", "traits", "portions", "protocol", "protocol.http_client"),
+    *("metatools", "metatools.table", "traits", "portions", "protocol"),
+    *("protocol.failure_points", "protocol.http_client"),
     *("shell", "shell.conversation", "shell.failure", "shell.message", "shell.outcome"),
     *("shell.payload", "shell.rendering"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw
 
+from callmux.protocol.failure_points import Point
 from callmux.protocol.http_answer import (
     addressed,
     answer_to,
@@ -16,7 +17,6 @@ from callmux.protocol.http_answer import (
     is_unknown_method,
     ping_refusal,
 )
-from callmux.protocol.http_client import Point
 from callmux.protocol.jsonrpc import Batch, Failure, Notification, Request, Response
 
 ERROR = Raw(b'{"code":-32602,"message":"quota is used up"}')

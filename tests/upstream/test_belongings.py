@@ -201,3 +201,7 @@ def test_a_child_does_not_hold_the_lock(tmp_path: Path) -> None:
     finally:
         child.send_signal(signal.SIGKILL)
         child.wait()
+
+
+def test_the_program_that_is_run_alone_looks_for_the_mark_that_servers_are_given() -> None:
+    assert belongings.MARK == MARK

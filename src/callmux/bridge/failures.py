@@ -15,17 +15,9 @@ from msgspec import Raw
 
 from callmux.errors import CallmuxError
 from callmux.protocol import jsonrpc
+from callmux.protocol.failure_points import PROOFS, TABLE, Carrier, Known, Point, Session
 from callmux.protocol.http_answer import is_error_of
-from callmux.protocol.http_client import (
-    PROOFS,
-    TABLE,
-    Carrier,
-    Known,
-    Point,
-    Session,
-    refusal_point,
-    session_refused,
-)
+from callmux.protocol.http_client import refusal_point, session_refused
 from callmux.protocol.jsonrpc import Failure, Response, RpcError
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import failed, failure

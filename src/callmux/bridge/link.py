@@ -26,8 +26,9 @@ from callmux.bridge.silence import Silence
 from callmux.bridge.stream import Stream, Waiter
 from callmux.depth import DEEPEST, ROOM
 from callmux.protocol import http_client, jsonrpc
+from callmux.protocol.failure_points import TABLE, Carrier, Point
 from callmux.protocol.http_answer import addressed, doubts_session
-from callmux.protocol.http_client import TABLE, Carrier, Point, session_id_of
+from callmux.protocol.http_client import session_id_of
 from callmux.protocol.jsonrpc import Batch, Failure, Malformed, Message, Notification, Request, Response
 from callmux.protocol.params import WAITING, members
 from callmux.protocol.sse import REQUEST_STREAMS, EventBuffer, request_stream

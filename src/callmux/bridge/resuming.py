@@ -13,7 +13,8 @@ from typing import Protocol
 
 from callmux.bridge.failures import LinkFailure, Reason
 from callmux.bridge.stream import Stream, Waiter
-from callmux.protocol.http_client import RESUMPTIONS, SHORTEST_POLL_SECONDS, Carrier, Point, known
+from callmux.protocol.failure_points import Carrier, Point, known
+from callmux.protocol.http_client import RESUMPTIONS, SHORTEST_POLL_SECONDS
 from callmux.protocol.sse import EventBuffer
 
 OUTAGE_SECONDS = 30.0

@@ -12,15 +12,9 @@ from typing import Protocol, TypeAlias
 from callmux.bridge.client import Connection
 from callmux.bridge.failures import LinkFailure, Reason, Refusal, of_refusal
 from callmux.bridge.heads import Heads
+from callmux.protocol.failure_points import TABLE, Carrier, Point
 from callmux.protocol.http_answer import answer_to, failure_in, is_unknown_method
-from callmux.protocol.http_client import (
-    MAX_ANSWER,
-    TABLE,
-    Carrier,
-    Point,
-    is_event_stream,
-    speaks_of_session,
-)
+from callmux.protocol.http_client import MAX_ANSWER, is_event_stream, speaks_of_session
 from callmux.protocol.jsonrpc import Failure, Response
 from callmux.protocol.sse import EventBuffer, TooLarge
 

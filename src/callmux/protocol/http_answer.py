@@ -12,7 +12,8 @@ import msgspec
 
 from callmux.depth import DEEPEST, ROOM, is_deeper
 from callmux.protocol import jsonrpc
-from callmux.protocol.http_client import Point, refusal_point, session_refused, speaks_of_session
+from callmux.protocol.failure_points import Point
+from callmux.protocol.http_client import refusal_point, session_refused, speaks_of_session
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, SHALLOW, Batch, Failure, Message, Response
 
 _response = msgspec.json.Decoder(Response).decode

@@ -22,7 +22,6 @@ from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.methods import CAPABILITIES, declared
 from callmux.protocol.params import ASKS, BRIDGED, LEVELS, WAITS, members
 from callmux.protocol.shapes import Result
-from callmux.rings.converting import as_result, as_rpc_error
 from callmux.rings.ring import Job, start
 from callmux.rings.stage import Outcome
 from callmux.session.client_cwd import circumstances, local, roots_changed
@@ -179,6 +178,8 @@ class Dispatch:
         try:
             job = current.runtime.router.job(params, context, request.finish, request.started)
         except CallmuxError as error:
+            from callmux.rings.converting import as_result
+
             request.answered(as_result(error).raw)
             return
         if context.progress_token is not None:
@@ -308,6 +309,8 @@ class Dispatch:
         try:
             shown = await listing
         except CallmuxError as error:
+            from callmux.rings.converting import as_rpc_error
+
             session.seen[kind] = REFUSED
             raise as_rpc_error(error) from None
         session.seen[kind] = shown

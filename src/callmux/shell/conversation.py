@@ -13,12 +13,10 @@ from types import TracebackType
 from typing import Any
 
 from callmux.bridge.endpoint import Endpoint, read_endpoint
+from callmux.protocol.failure_points import Carrier, Point, known
 from callmux.protocol.http_client import (
     MAX_ANSWER,
-    Carrier,
-    Point,
     Redirects,
-    known,
     refusal_point,
     request_head,
     session_id_of,

@@ -13,14 +13,17 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from callmux.upstream import leftovers
-from callmux.upstream.leftovers import Container
+if TYPE_CHECKING:
+    from callmux.upstream.leftovers import Container
 
 log = logging.getLogger(__name__)
 
+MARK = "CALLMUX_SERVER_MARK"
+"""The variable with the mark; `callmux.upstream.leftovers`, which is run alone, has the same."""
 FOLDER = "running"
 """Where records are, in the state directory."""
 KEPT_SECONDS = 7 * 86400
@@ -121,6 +124,8 @@ def abandoned(folder: Path) -> list[Path]:
 
 def sweep(records: Sequence[Path]) -> None:
     """Ends what is left of servers whose callmux is gone, and cannot end it any more. Takes its time."""
+    from callmux.upstream import leftovers
+
     for record in records:
         if (descriptor := _taken(record)) is None:
             continue
@@ -137,6 +142,8 @@ def sweep(records: Sequence[Path]) -> None:
 
 def _taken(record: Path) -> int | None:
     """The record, locked; None where its callmux lives, or another one is about to end what stands in it."""
+    from callmux.upstream import leftovers
+
     try:
         descriptor = leftovers.open_record(record)
     except (OSError, AttributeError):

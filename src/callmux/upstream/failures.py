@@ -22,7 +22,7 @@ from callmux.errors import (
     ToolCallFailed,
     UpstreamUnavailable,
 )
-from callmux.protocol.http_client import Point, may_have_begun
+from callmux.protocol.failure_points import Point, may_have_begun
 from callmux.protocol.jsonrpc import ErrorObject, read_error
 
 

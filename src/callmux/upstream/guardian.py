@@ -19,11 +19,13 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callmux.tasks import TaskSet
-from callmux.upstream import leftovers
 from callmux.upstream.belongings import Belongings
-from callmux.upstream.leftovers import Container, Marked
+
+if TYPE_CHECKING:
+    from callmux.upstream.leftovers import Container, Marked
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,8 @@ sleep 1
 for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
 """
 """Written for any POSIX shell, in some of which `sleep` takes whole seconds only."""
+_LEFTOVERS = str(Path(__file__).with_name("leftovers.py"))
+"""Imported here once a child has ended, and run by the helper."""
 RENEWAL_SECONDS = 1.0
 """A helper that has lived for less than that is not replaced at once."""
 CLOSING_SECONDS = 5.0
@@ -157,7 +161,7 @@ class Guardian:
             return
         self._belongings.begin()
         record = self._belongings.record
-        words = [sys.executable or "python3", leftovers.__file__, self._belongings.instance, record or ""]
+        words = [sys.executable or "python3", _LEFTOVERS, self._belongings.instance, record or ""]
         self._process = subprocess.Popen(
             ["/bin/sh", "-c", _SCRIPT, "sh", *map(str, words)],
             stdin=subprocess.PIPE,
@@ -222,6 +226,8 @@ class Guardian:
         return self._tasks.spawn(self._clear(belonging))
 
     async def _clear(self, belonging: Belonging) -> None:
+        from callmux.upstream import leftovers
+
         mark, instance = belonging.mark, self._belongings.instance
 
         def look() -> list[Marked]:
@@ -253,6 +259,8 @@ class Guardian:
         if before is not None:
             await asyncio.wait({before})
         self._looking, self._next = self._next, None
+        from callmux.upstream import leftovers
+
         return await asyncio.to_thread(leftovers.find, self._belongings.instance)
 
     def _tell(self, lines: str) -> bool:
@@ -313,6 +321,7 @@ async def _stopped(container: Container) -> str:
     """Stops a container as `callmux.upstream.leftovers.stop` does; engines that hang take no thread from
     others, such as those who look up an address."""
     from callmux.aside import aside
+    from callmux.upstream import leftovers
 
     try:
         return await aside(partial(leftovers.stop, container), STOP_SECONDS)

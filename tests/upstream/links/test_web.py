@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from callmux.protocol.http_client import Carrier, Point
+from callmux.protocol.failure_points import Carrier, Point
 from callmux.protocol.sse import TooLarge
 from callmux.upstream.failures import Category
 from callmux.upstream.links.web import (

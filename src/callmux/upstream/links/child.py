@@ -15,21 +15,25 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from callmux.batch_writer import BatchWriter
 from callmux.config.veil import NOTHING, Veil
-from callmux.protocol.http_client import Carrier, Point, known
+from callmux.protocol.failure_points import Carrier, Point, known
+from callmux.upstream.belongings import MARK
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Belonging, Enrolment, Guardian
-from callmux.upstream.leftovers import MARK, Container
 from callmux.upstream.links.child_output import ChildOutput
-from callmux.upstream.links.container import ENGINE_VARIABLES, ContainerRun, container_run
+from callmux.upstream.links.engines import may_run_containers
 from callmux.upstream.links.link import Listener
 from callmux.upstream.links.program import find_program, missing_program
 from callmux.upstream.process_bound import ProcessBound
+
+if TYPE_CHECKING:
+    from callmux.upstream.leftovers import Container
+    from callmux.upstream.links.container import ContainerRun
 
 EOF_SECONDS = 0.5
 """How long a child may take to end by itself once its stdin is closed (MCP: basic/lifecycle, "Shutdown")."""
@@ -127,7 +131,7 @@ class ChildLink(BatchWriter):
         started, enrolment, belonging = False, None, None
         try:
             mark = self._guardian.mark()
-            run = container_run(launch.command, launch.args, self._name, mark)
+            run = _container_run(launch, self._name, mark)
             belonging = self._guardian.expect(mark, _container(run, launch))
             enrolment = self._guardian.enrolment()
             transport, protocol = await loop.subprocess_exec(
@@ -212,10 +216,22 @@ def _marked(launch: Launch, mark: str | None) -> dict[str, str]:
     return env if mark is None or launch.leaves else {**env, MARK: mark}
 
 
+def _container_run(launch: Launch, server: str, mark: str) -> ContainerRun | None:
+    """How to run the container of a command; None where it runs none."""
+    if not may_run_containers(launch.command):
+        return None
+    from callmux.upstream.links.container import container_run
+
+    return container_run(launch.command, launch.args, server, mark)
+
+
 def _container(run: ContainerRun | None, launch: Launch) -> Container | None:
     """How to stop the container that a command runs."""
     if run is None:
         return None
+    from callmux.upstream.leftovers import Container
+    from callmux.upstream.links.container import ENGINE_VARIABLES
+
     env = {key: launch.env[key] for key in ENGINE_VARIABLES if key in launch.env}
     # It may be stopped by a process in another directory than ours.
     cwd = None if launch.cwd is None else os.path.abspath(launch.cwd)

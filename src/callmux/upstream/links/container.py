@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-ENGINES = frozenset({"docker", "podman", "nerdctl"})
+from callmux.upstream.links.engines import ENGINES
+
 LABEL = "callmux.server-mark"
 ENGINE_VARIABLES = (
     *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),

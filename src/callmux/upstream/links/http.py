@@ -16,8 +16,9 @@ from collections.abc import Mapping
 import aiohttp
 
 from callmux.protocol import http_answer, http_client, jsonrpc
+from callmux.protocol.failure_points import Carrier, Point, Session, known
 from callmux.protocol.http_answer import addressed, answers, doubts_session, is_answer
-from callmux.protocol.http_client import MAX_ANSWER, Carrier, Point, Resumption, Session, known
+from callmux.protocol.http_client import MAX_ANSWER, Resumption
 from callmux.protocol.jsonrpc import Failure, Response
 from callmux.protocol.sse import EventBuffer, TooLarge
 from callmux.tasks import TaskSet

@@ -19,7 +19,6 @@ from callmux.config.servers import HttpServer, StdioServer
 from callmux.config.veil import EVERYWHERE, GrowingVeil
 from callmux.context import Scope
 from callmux.errors import SecretError
-from callmux.protocol.http_client import is_web_url
 from callmux.secrets.resolving import filled_in, is_slow, resolve, values_of
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
@@ -186,6 +185,7 @@ def _open_remote(
     name: str, config: HttpServer, scope: Scope, veil: GrowingVeil, around: Surroundings
 ) -> Link:
     # aiohttp takes longer to import than a whole bridge to start: only who has remote servers pays for it.
+    from callmux.protocol.http_client import is_web_url
     from callmux.upstream.links.fallback import FallbackLink
     from callmux.upstream.links.http import HttpLink
     from callmux.upstream.links.sse import SseLink

@@ -13,8 +13,9 @@ import contextlib
 import aiohttp
 
 from callmux.protocol import http_client, jsonrpc
+from callmux.protocol.failure_points import Carrier, Point, Session, known
 from callmux.protocol.http_answer import ping_refusal
-from callmux.protocol.http_client import MAX_ANSWER, Carrier, Point, Session, known
+from callmux.protocol.http_client import MAX_ANSWER
 from callmux.protocol.sse import EventBuffer
 from callmux.tasks import TaskSet
 from callmux.upstream import failures

@@ -18,18 +18,9 @@ from yarl import URL
 
 from callmux import __version__
 from callmux.protocol import jsonrpc
+from callmux.protocol.failure_points import PROOFS, Carrier, Known, Point, Session, known
 from callmux.protocol.http_answer import failure_in, is_error_of
-from callmux.protocol.http_client import (
-    PROOFS,
-    Carrier,
-    Known,
-    Point,
-    Redirects,
-    Session,
-    known,
-    refusal_point,
-    tls_problem,
-)
+from callmux.protocol.http_client import Redirects, refusal_point, tls_problem
 from callmux.protocol.jsonrpc import Failure
 from callmux.protocol.sse import TooLarge
 from callmux.proxies import proxy_for
