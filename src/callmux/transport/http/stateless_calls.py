@@ -39,9 +39,9 @@ class StatelessReply(PlainReply, eq=False):
     listener: Listener
 
     def answered(self, line: bytes) -> None:
-        # The session is free already: the request is over.
         calls, listener = self.calls, self.listener
         del calls.waiting[self]
+        listener.seats.release(self.seat)
         id = self.id
         if type(id) is int and line.startswith(RESULT % id):
             # Nearly always: what `code_of` finds first, without its frame.
@@ -53,8 +53,6 @@ class StatelessReply(PlainReply, eq=False):
 
     def become_stream(self) -> Stream:
         del self.calls.waiting[self]
-        # From now on two hold the session: the request, and what answers it.
-        self.seat.hold()
         stream, exchange = self.seat.open_stream(self.id), self.as_exchange()
         # At once: its client may leave before the rest begins.
         stays = exchange.when_left(partial(has_left, self.seat, self.id))
@@ -68,6 +66,7 @@ class StatelessReply(PlainReply, eq=False):
         # What comes of it is for nobody.
         self.seat.open_stream(self.id)
         has_left(self.seat, self.id)
+        self.listener.seats.release(self.seat)
         self.calls.over(self, GONE)
 
 
@@ -121,6 +120,9 @@ class StatelessCalls:
         shown = body if listener.shows_bodies else None
         reply = StatelessReply(calls, carrier, head, seat, message.id, id, exchange, shown, now, listener)
         calls.await_answer(reply)
+        # Two hold the session, the request and what answers it: one that comes again with its client's answers
+        # is over at once, while the request that waited for these is answered in its place.
+        seat.active += 1
         seat.session.receive_stateless(message, said, about.asked)
         return True
 
