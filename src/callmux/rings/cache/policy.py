@@ -19,6 +19,7 @@ from callmux import names
 from callmux.config.model import Config
 from callmux.context import Scope
 from callmux.plan import Asked
+from callmux.protocol.calling import DirectCall
 from callmux.protocol.methods import RESOURCES_READ
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.route import KEPT, ONLY_READS, WRITES, CachingVerdict, Route
@@ -142,7 +143,7 @@ class ReusePolicy:
         """
         asked = call.asked
         # Members that we do not know (a task, an answer to a question) may make it another kind of call.
-        if asked.force_reconnect or asked.extra:
+        if type(asked) is not DirectCall and (asked.force_reconnect or asked.extra):
             return None
         arguments = None
         if call.arguments is not None and (arguments := canonical(call.arguments)) is None:

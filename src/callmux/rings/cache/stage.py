@@ -25,6 +25,8 @@ from callmux.stores.cache import Cache, Key
 from callmux.stores.counters import Counters
 from callmux.upstream.server import Server
 
+BRACE = ord("}")
+
 
 class Caching:
     """Call stage: the cache.
@@ -67,10 +69,11 @@ class Caching:
         if writes.unsure and server in writes.unsure:
             self._counters.misses += 1
             return None
-        kept = self._store.get(key, self._clock.monotonic())
+        monotonic = self._clock.monotonic
+        kept = self._store.get(key, monotonic())
         if kept is None:
             self._counters.misses += 1
-            epoch = writes.begin(server, self._clock.monotonic)
+            epoch = writes.begin(server, monotonic)
             if epoch is None or isinstance(epoch, int):
                 self._watch(call, epoch)
                 return None
@@ -79,7 +82,7 @@ class Caching:
             self._counters.hits += 1
             call.source = "cache"
             # Only what carries its time ends otherwise.
-            return Result(kept) if kept[-1:] == b"}" else self._given(call, kept)
+            return Result(kept) if kept[-1] == BRACE else self._given(call, kept)
         return self._look(call, kept)
 
     async def _look(self, call: Call, asked: Awaitable[bytes | None]) -> Result | None:
