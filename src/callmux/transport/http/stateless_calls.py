@@ -120,8 +120,8 @@ class StatelessCalls:
         shown = body if listener.shows_bodies else None
         reply = StatelessReply(calls, carrier, head, seat, message.id, id, exchange, shown, now, listener)
         calls.await_answer(reply)
-        # Two hold the session, the request and what answers it: one that comes again with its client's answers
-        # is over at once, while the request that waited for these is answered in its place.
+        # Two hold the session, the request and what answers it: one that comes again with its client's
+        # answers is over at once, while the request that waited for these is answered in its place.
         seat.active += 1
         seat.session.receive_stateless(message, said, about.asked)
         return True
