@@ -15,7 +15,6 @@ from msgspec import Raw
 
 import callmux
 from callmux.errors import InvalidArguments
-from callmux.metatools.definitions import DEFINITIONS
 from callmux.metatools.meta_tool import META_TOOLS, definitions
 from callmux.metatools.table import NAMES, ROWS, advice, names, traits
 from callmux.traits import Traits
@@ -148,13 +147,13 @@ def test_what_a_row_says_fits_its_module(name: str) -> None:
     """Each trait that can be read from the definition or the module is what it says."""
     tool = META_TOOLS[name]
     module = import_module(f"callmux.metatools.{name.removeprefix('callmux_')}")
-    assert (module.NAME, tool.definition) == (name, DEFINITIONS[name])
+    assert (module.NAME, tool.definition) == (name, module.DEFINITION)
     properties = tool.definition["inputSchema"]["properties"]
     assert tool.traits.formatted == ("outputFormat" in properties)
     assert tool.traits.expands == hasattr(module, "expand")
     assert tool.traits.entries in ("", *properties)
     assert tool.traits.calls != tool.traits.harmless
-    read_only = tool.definition.get("annotations", {}).get("readOnlyHint", False)
+    read_only = module.DEFINITION.get("annotations", {}).get("readOnlyHint", False)
     assert (tool.traits.tier == "read") == (read_only or tool.traits.calls)
     assert not tool.traits.transparent or tool.traits.relays
 

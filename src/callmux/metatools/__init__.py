@@ -1,4 +1,4 @@
-"""The `callmux_*` tools, one file each: NAME, parse() -> Plan (pure) and run(plan, engine, context).
+"""The `callmux_*` tools, one file each: DEFINITION, parse() -> Plan (pure) and run(plan, engine, context).
 
 Called by the router. Calls the rings through `Engine.call` and reads the catalogue.
 """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from callmux.context import CallContext
 from callmux.fields import Fields
+from callmux.metatools.definitions import ITEM, TEXT, TEXT_FORMAT, TIMEOUT, closed, definition, listed
 from callmux.metatools.entries import Repairs, output_format
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result
@@ -17,6 +18,24 @@ if TYPE_CHECKING:
     from callmux.metatools.engine import Engine
 
 NAME = "callmux_batch"
+
+DEFINITION = definition(
+    NAME,
+    "Run one tool over many argument sets at once, one answer for all. Prefer it to repeated calls. What "
+    "failed: failedIndexes.",
+    closed(
+        {
+            "tool": TEXT,
+            "items": listed(ITEM),
+            "server": TEXT,
+            "timeoutMs": TIMEOUT,
+            "cwd": TEXT,
+            "outputFormat": TEXT_FORMAT,
+        },
+        "tool",
+        "items",
+    ),
+)
 
 _KEYS = frozenset({"tool", "items", "server", "timeoutMs", "cwd", "outputFormat"})
 _ITEM_OWN_KEYS = frozenset({"cwd", "timeoutMs"})

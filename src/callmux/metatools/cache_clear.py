@@ -14,6 +14,7 @@ from callmux import names
 from callmux.context import CallContext
 from callmux.errors import CallmuxError
 from callmux.fields import Fields
+from callmux.metatools.definitions import TEXT, closed, definition
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import success
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from callmux.metatools.engine import Engine
 
 NAME = "callmux_cache_clear"
+
+DEFINITION = definition(
+    NAME,
+    "Forget cached results: all, or those of a tool (or pattern with *), a server, or both.",
+    closed({"tool": TEXT, "server": TEXT}),
+    {"destructiveHint": False, "idempotentHint": True},
+)
 
 
 class Chosen(msgspec.Struct, frozen=True):

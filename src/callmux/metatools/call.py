@@ -17,6 +17,7 @@ from callmux.context import CallContext
 from callmux.errors import CallmuxError, InvalidArguments, ToolNotFound
 from callmux.fields import Fields, as_object
 from callmux.metatools import get_result
+from callmux.metatools.definitions import OBJECT, OUTPUT_FORMAT, TEXT, TIMEOUT, closed, definition
 from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call
 from callmux.metatools.table import traits
 from callmux.plan import Plan, ToolCall
@@ -34,6 +35,24 @@ SELF = "callmux"
 WARNINGS_KEY = "callmux/warnings"
 """The `_meta` key of a result whose request had to be repaired."""
 MAX_AVAILABLE = 25
+
+DEFINITION = definition(
+    NAME,
+    "Call one tool, listed or not, and get its result unchanged; callmux_search_tools finds names. Also "
+    "takes other callmux_ tools.",
+    closed(
+        {
+            "tool": {"type": "string", "description": "server__tool, or the bare name beside server"},
+            "server": TEXT,
+            "arguments": OBJECT,
+            "timeoutMs": TIMEOUT,
+            "cwd": {"type": "string", "description": "Absolute directory to run in, for stdio servers"},
+            "forceReconnect": {"type": "boolean", "description": "Do not wait for the reconnect delay"},
+            "outputFormat": OUTPUT_FORMAT,
+        },
+        "tool",
+    ),
+)
 
 _KEYS = CALL_KEYS | {"forceReconnect", "outputFormat"}
 

@@ -13,6 +13,16 @@ import msgspec
 from callmux.context import CallContext
 from callmux.errors import InvalidArguments
 from callmux.fields import Fields
+from callmux.metatools.definitions import (
+    OBJECT,
+    OUTPUT_FORMAT,
+    READ_ONLY,
+    TEXT,
+    TIMEOUT,
+    closed,
+    definition,
+    listed,
+)
 from callmux.metatools.entries import output_format
 from callmux.metatools.modes import MODES, Mode
 from callmux.plan import Plan
@@ -23,6 +33,29 @@ if TYPE_CHECKING:
     from callmux.metatools.engine import Engine
 
 NAME = "callmux_dry_run"
+
+DEFINITION = definition(
+    NAME,
+    "Check a call, parallel, batch or pipeline (the mode, where arguments do not tell), calling nothing: "
+    "names, final arguments, problems. Takes the arguments of the tool it checks.",
+    closed(
+        {
+            "mode": TEXT,
+            "tool": TEXT,
+            "server": TEXT,
+            "arguments": OBJECT,
+            "timeoutMs": TIMEOUT,
+            "cwd": TEXT,
+            # Their entries are those of callmux_parallel, _batch and _pipeline, which say what is in them.
+            "calls": listed(OBJECT),
+            "items": listed(OBJECT),
+            "steps": listed(OBJECT),
+            "outputFormat": OUTPUT_FORMAT,
+        }
+    ),
+    READ_ONLY,
+)
+
 
 _SIGNS = (
     ("calls", "array", "parallel"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from callmux.context import CallContext
 from callmux.errors import InvalidArguments
 from callmux.fields import Fields
+from callmux.metatools.definitions import READ_ONLY, TEXT, TEXT_FORMAT, closed, definition, listed
 from callmux.metatools.entries import output_format
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
@@ -23,6 +24,25 @@ if TYPE_CHECKING:
     from callmux.metatools.engine import Engine
 
 NAME = "callmux_get_result"
+
+DEFINITION = definition(
+    NAME,
+    "Read more of a shortened result by its _callmux.ref: a page, a path, items or lines with a text, some "
+    "fields.",
+    closed(
+        {
+            "ref": TEXT,
+            "path": {"type": "string", "description": 'As data.items[0] or labels["a.b"]'},
+            "offset": {"type": "integer", "description": "The nextOffset of the page before"},
+            "limit": {"type": "integer", "maximum": 100, "description": "Default 50"},
+            "fields": listed(TEXT, "Keys to keep of each item"),
+            "search": TEXT,
+            "outputFormat": TEXT_FORMAT,
+        },
+        "ref",
+    ),
+    READ_ONLY,
+)
 
 
 class PageQuestion(Query, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""A row of the table at work: its definition, its parser, its run. Its module is imported with its first use.
+"""A row of the table at work: its definition, its parser, its run. Its module is imported at first use.
 
 Called by `callmux.router`, for listings and requests, by `callmux.process.runtime`, and by `callmux.bridge`,
 which reads requests without running them.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class MetaTool:
-    """One meta-tool. Its module has `NAME`, `parse`, `run` and, where it `expands`, `expand`.
+    """One meta-tool. Its module has `NAME`, `DEFINITION`, `parse`, `run` and, where it `expands`, `expand`.
 
     Args:
         word: The name of its module.
@@ -56,9 +56,8 @@ class MetaTool:
     @property
     def definition(self) -> dict[str, Any]:
         """The tool as `tools/list` shows it."""
-        from callmux.metatools.definitions import DEFINITIONS  # who reads requests shows none
-
-        return DEFINITIONS[self.name]
+        shown: dict[str, Any] = self._its.DEFINITION
+        return shown
 
     def read(self, arguments: Raw | None) -> Plan:
         """The plan of a request with these arguments; None means none were given.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from callmux.context import CallContext
 from callmux.fields import Fields
+from callmux.metatools.definitions import CALL, TEXT_FORMAT, closed, definition, listed
 from callmux.metatools.entries import Repairs, output_format, read_calls
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from callmux.metatools.engine import Engine
 
 NAME = "callmux_parallel"
+
+DEFINITION = definition(
+    NAME,
+    "Run independent tool calls at once, one answer for all. Prefer it where no call needs another's "
+    "result. What failed: failedIndexes.",
+    closed({"calls": listed(CALL), "outputFormat": TEXT_FORMAT}, "calls"),
+)
 
 
 def parse(fields: Fields) -> Plan:

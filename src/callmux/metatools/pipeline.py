@@ -15,6 +15,7 @@ from msgspec import Raw
 from callmux.context import CallContext
 from callmux.errors import InvalidArguments
 from callmux.fields import Fields
+from callmux.metatools.definitions import TEXT_FORMAT, closed, definition, listed, step
 from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result
@@ -26,6 +27,25 @@ if TYPE_CHECKING:
     from callmux.metatools.engine import Engine
 
 NAME = "callmux_pipeline"
+
+DEFINITION = definition(
+    NAME,
+    "Run calls in a chain, each fed from results before it. Stops at the first failure: failedStep, "
+    "skippedMappings.",
+    closed(
+        {
+            "steps": listed(
+                step(
+                    "Argument name to expression: $text or $json of the previous result, a path such as "
+                    '$json.items.0.id or $json["a.b"], an earlier step as $steps[0].json.id; anything '
+                    "else is literal"
+                )
+            ),
+            "outputFormat": TEXT_FORMAT,
+        },
+        "steps",
+    ),
+)
 
 STEP_KEYS = CALL_KEYS | {"inputMapping", "onMappingMissing"}
 _EXAMPLE = '{"tool": "…", "arguments": {…}}'

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from callmux.context import CallContext
 from callmux.fields import Fields
+from callmux.metatools.definitions import OBJECT, OUTPUT_FORMAT, READ_ONLY, TEXT, closed, definition
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import success
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from callmux.metatools.engine import Engine
 
 NAME = "callmux_recipe_dry_run"
+
+DEFINITION = definition(
+    NAME,
+    "Check what a recipe would do, calling nothing.",
+    closed({"recipe": TEXT, "arguments": OBJECT, "outputFormat": OUTPUT_FORMAT}, "recipe"),
+    READ_ONLY,
+)
 
 
 def parse(fields: Fields) -> Plan:

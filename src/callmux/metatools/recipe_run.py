@@ -12,6 +12,7 @@ import msgspec
 
 from callmux.context import CallContext
 from callmux.fields import Fields
+from callmux.metatools.definitions import OBJECT, TEXT, TEXT_FORMAT, closed, definition
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from callmux.metatools.engine import Engine
 
 NAME = "callmux_recipe_run"
+
+DEFINITION = definition(
+    NAME,
+    "Run a workflow that the configuration names; arguments fill its parameters. callmux_status lists them.",
+    closed({"recipe": TEXT, "arguments": OBJECT, "outputFormat": TEXT_FORMAT}, "recipe"),
+)
 
 
 def parse(fields: Fields) -> Plan:

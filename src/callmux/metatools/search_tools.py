@@ -17,7 +17,14 @@ from msgspec import Raw
 from callmux.context import CallContext
 from callmux.errors import ServerNotFound
 from callmux.fields import Fields
-from callmux.metatools.definitions import MAX_LIMIT
+from callmux.metatools.definitions import (
+    DESCRIPTION_LENGTH,
+    OUTPUT_FORMAT,
+    READ_ONLY,
+    TEXT,
+    closed,
+    definition,
+)
 from callmux.metatools.entries import output_format
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
 
 NAME = "callmux_search_tools"
 DEFAULT_LIMIT = 10
+MAX_LIMIT = 50
 
 DESCRIPTION_CHARS = 64 * 1024
 """What the descriptions in one answer may take together; where they take more, each gets an equal share."""
@@ -37,6 +45,23 @@ SCHEMA_BYTES = 32 * 1024
 """What the input schemas in one answer may take together."""
 LONE_SCHEMA_BYTES = 128 * 1024
 """The same for the best match alone: without its schema an agent cannot call it."""
+
+DEFINITION = definition(
+    NAME,
+    "Find tools of the connected servers by words of the task. Start here when the tool you need is not "
+    "listed, then use callmux_call.",
+    closed(
+        {
+            "query": {"type": "string", "description": "Words of the task or tool; empty lists all"},
+            "server": TEXT,
+            "includeInputSchema": {"type": "boolean"},
+            "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "description": "Default 10"},
+            "descriptionMaxLength": DESCRIPTION_LENGTH,
+            "outputFormat": OUTPUT_FORMAT,
+        }
+    ),
+    READ_ONLY,
+)
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,14 @@ import msgspec
 from callmux.context import CallContext
 from callmux.errors import ServerNotFound
 from callmux.fields import Fields
+from callmux.metatools.definitions import (
+    DESCRIPTION_LENGTH,
+    OUTPUT_FORMAT,
+    READ_ONLY,
+    TEXT,
+    closed,
+    definition,
+)
 from callmux.metatools.entries import output_format
 from callmux.metatools.search_tools import cut_length, shortened
 from callmux.plan import Plan
@@ -24,6 +32,22 @@ if TYPE_CHECKING:
     from callmux.metatools.engine import Engine
 
 NAME = "callmux_status"
+
+DEFINITION = definition(
+    NAME,
+    "Health: servers and their tools, failures, recipes, cache, limits. For when calls fail.",
+    closed(
+        {
+            "server": TEXT,
+            "descriptions": {"type": "boolean", "description": "Show the tools' descriptions"},
+            "descriptionMaxLength": DESCRIPTION_LENGTH,
+            "recommendations": {"type": "boolean", "description": "Default true"},
+            "sessions": {"type": "boolean", "description": "Show the sessions of a shared listener"},
+            "outputFormat": OUTPUT_FORMAT,
+        }
+    ),
+    READ_ONLY,
+)
 
 _BEFORE_TOTAL = (
     "mode",
