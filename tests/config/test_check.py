@@ -241,3 +241,7 @@ def test_a_choice_of_types_stays_a_choice() -> None:
     assert given_type(int | str) == int | str
     assert given_type(int | None) is int
     assert given_type(int) is int
+
+
+def test_a_preset_fills_in_what_the_document_leaves_out() -> None:
+    assert check_document({"servers": {}, "preset": "lean"}).config.meta_only is True
