@@ -205,8 +205,10 @@ class ChildLink(BatchWriter):
             self._group = None
             self._bound.give()
             clearing = self._guardian.clear_soon(belonging)
-            await protocol.ended(EOF_SECONDS)
-            transport.close()
+            try:
+                await protocol.ended(EOF_SECONDS)
+            finally:
+                transport.close()
             await asyncio.shield(clearing)
 
 
