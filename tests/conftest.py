@@ -24,8 +24,8 @@ from tests.redis_server import RedisServer
 from tests.support import play, run
 from tests.waiting import bounded
 
-# On a busy machine any step may take long: that says nothing about the code. In CI always the same examples: a new
-# one is found, and its fault mended, where somebody works.
+# On a busy machine any step may take long: that says nothing about the code. In CI the examples are the same
+# each time: a new one is found, and its fault mended, where somebody works.
 settings.register_profile(
     "callmux",
     deadline=None,
