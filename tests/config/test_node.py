@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from callmux.config.check import check_document
-from callmux.config.node import NodeSection, read_address, read_place
+from callmux.config.node import LONGEST_NAME, NodeSection, read_address, read_name, read_place
 
 STATE = {"url": "redis://a", "key": "env:KEY"}
 
@@ -63,3 +63,9 @@ def test_a_place_is_a_host_and_a_port(text: str, place: tuple[str, int]) -> None
 
 def test_an_address_has_no_slash_at_its_end() -> None:
     assert read_address("http://[::1]:4870/") == "http://[::1]:4870"
+
+
+@pytest.mark.parametrize("name", ["a", "Küche 2", "n" * LONGEST_NAME])
+def test_a_name_has_no_blanks_around_it(name: str) -> None:
+    assert read_name(f" {name} ") == name
+    assert errors(listen="a:1", name=name) == []

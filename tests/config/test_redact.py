@@ -70,6 +70,10 @@ def test_other_keys(key: str) -> None:
         (["--dsn=https://h/?token=a&x=1"], ["--dsn=https://h/?token=[redacted]&x=1"]),
         (["ghp_abcdefghijklmnop0123"], ["[redacted]"]),
         (["API_TOKEN=ghp_abcdefghijklmnop0123"], ["API_TOKEN=[redacted]"]),
+        (
+            ["--settings", '{"apiKey": "abcd", "port": "80"}'],
+            ["--settings", '{"apiKey": "[redacted]", "port": "80"}'],
+        ),
         (["--token", "${TOKEN}", "--key", "Bearer ${K}"], ["--token", "${TOKEN}", "--key", "Bearer ${K}"]),
         (
             ["npx", "-y", "@scope/server-thing", "/srv/data"],

@@ -46,6 +46,7 @@ def test_a_url_may_be_a_reference_or_hold_one(url: str) -> None:
         ({"url": "redis://a", "keyPrefix": "a{b}"}, "state.keyPrefix cannot have"),
         ({"url": "redis://a", "onUnavailable": "ajar"}, "state.onUnavailable"),
         ({"url": "redis://a", "timeoutMs": 0}, "state.timeoutMs"),
+        ({"url": "redis://a", "node": {"listen": "a:1"}}, "state.key is required with node"),
     ],
 )
 def test_what_cannot_be_is_named(state: dict[str, Any], problem: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from callmux.doctor.arriving import arrivals, lines
+from callmux.doctor.arriving import arrivals, descriptions, lines
 from callmux.router.personas import Citation, Persona
 from callmux.tokens import estimate
 
@@ -100,3 +100,11 @@ def test_a_kind_of_clients_of_which_nothing_is_known_says_so_and_how_a_client_co
     which, unknown = lines(arrivals(EVERYTHING, "", []))[-2:]
     assert which.endswith('where the configuration has "persona": "open"')
     assert "not recorded" in unknown
+
+
+def test_descriptions_are_found_wherever_they_stand_and_a_property_of_that_name_is_none() -> None:
+    items = [{"description": "an item"}, {"description": "another"}, "description"]
+    properties = {"description": {"type": "array", "description": "a property", "items": items}}
+    definition = tool("a", "a tool") | {"inputSchema": {"properties": properties}}
+    assert list(descriptions(definition)) == ["a tool", "a property", "an item", "another"]
+    assert list(descriptions("a text")) == []

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from callmux.doctor.report import ClientReport, Report, ServerReport, failure, text_lines, with_clients
+from callmux.doctor.report import (
+    ClientReport,
+    Report,
+    ServerReport,
+    failure,
+    text_lines,
+    with_clients,
+    with_warnings,
+)
 
 
 def test_text_shows_findings_beside_the_servers() -> None:
@@ -120,3 +128,9 @@ def test_what_clients_have_entered_stands_below_the_servers() -> None:
         "Result: issues found: 1 server, it does not work; 1 issue; 1 warning (a, client codex)",
     ]
     assert with_clients(report, [good]).ok
+
+
+def test_what_could_be_better_on_this_machine_stands_behind_the_other_warnings() -> None:
+    report = with_warnings(Report(ok=True, config_path="c", format="native", warnings=["one"]), ["two"])
+    assert (report.ok, report.warnings) == (True, ["one", "two"])
+    assert text_lines(report)[-4:-1] == ["Warning: one", "Warning: two", ""]
