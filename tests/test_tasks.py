@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from callmux.tasks import TaskSet, Withdrawal, at_once, first_of, reason_of
+from callmux.tasks import TaskSet, Withdrawal, at_once, first_of, reason_of, to_the_end, together
 from tests.support import play, settle
 
 
@@ -145,3 +145,90 @@ async def test_a_cancellation_carries_the_reason_of_whoever_asked_for_it() -> No
     assert await reason_seen(Withdrawal(None)) is None
     assert await reason_seen(None) == "nobody asked"
     assert await reason_seen("words of the library") == "nobody asked"
+
+
+async def test_what_was_only_just_spawned_begins_before_it_is_cancelled() -> None:
+    """It may be what closes something: it would stay open, since nobody else knows of it."""
+
+    tasks = TaskSet("x")
+    closed: list[str] = []
+
+    async def close() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closed.append("connection")
+
+    tasks.spawn(close())
+    await tasks.cancel()
+    assert closed == ["connection"]
+    assert len(tasks) == 0
+
+
+async def test_whoever_cancels_a_set_and_is_cancelled_at_once_has_cancelled_it() -> None:
+    tasks = TaskSet("x")
+    spawned = tasks.spawn(asyncio.Event().wait())
+    ending = at_once(tasks.cancel())
+    await asyncio.sleep(0)
+    ending.cancel()
+    await settle()
+    assert spawned.cancelled()
+
+
+async def test_the_steps_of_an_end_are_all_taken_whatever_becomes_of_one() -> None:
+    taken: list[str] = []
+
+    async def waits() -> None:
+        taken.append("waits")
+        await asyncio.Event().wait()
+
+    async def fails() -> None:
+        taken.append("fails")
+        raise OSError("gone")
+
+    async def ends() -> None:
+        await asyncio.sleep(0)
+        taken.append("ends")
+
+    ending = at_once(to_the_end(waits, ends))
+    await settle()
+    ending.cancel()
+    await settle()
+    assert ending.cancelled()
+    with pytest.raises(OSError, match="gone"):
+        await to_the_end(fails, ends)
+    assert taken == ["waits", "ends", "fails", "ends"]
+
+
+async def test_what_is_done_together_begins_also_where_its_caller_is_cancelled_at_once() -> None:
+    ended: list[str] = []
+
+    async def end(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append(name)
+
+    doing = at_once(together(end("a"), end("b")))
+    await asyncio.sleep(0)
+    doing.cancel()
+    await settle()
+    assert doing.cancelled()
+    assert ended == ["a", "b"]
+    await together()
+
+
+async def test_a_failure_of_what_is_done_together_comes_once_all_have_ended() -> None:
+    done: list[str] = []
+
+    async def fail() -> None:
+        raise OSError("gone")
+
+    async def do() -> None:
+        await asyncio.sleep(0)
+        done.append("it")
+
+    with pytest.raises(OSError, match="gone"):
+        await together(fail(), do())
+    assert done == ["it"]

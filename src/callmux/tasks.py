@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from types import CoroutineType
+from typing import Any, Protocol, TypeAlias
 
 log = logging.getLogger(__name__)
+
+Step: TypeAlias = Callable[[], Awaitable[object]]
 
 
 class TaskSet:
@@ -48,9 +51,14 @@ class TaskSet:
     async def cancel(self, seconds: float = 2.0) -> None:
         """Cancels all tasks but the caller's and waits for them, at most `seconds`."""
         mine = asyncio.current_task()
-        waiting = [task for task in self._tasks if task is not mine]
-        for task in waiting:
-            task.cancel()
+        try:
+            if any(_is_new(task) for task in self._tasks):
+                # What has not begun would never run, and whatever it is to end would stay.
+                await asyncio.sleep(0)
+        finally:
+            waiting = [task for task in self._tasks if task is not mine]
+            for task in waiting:
+                task.cancel()
         if waiting:
             _, late = await asyncio.wait(waiting, timeout=seconds)
             if late:
@@ -62,6 +70,41 @@ class TaskSet:
             _, late = await asyncio.wait(self._tasks, timeout=seconds)
             if late:
                 log.warning("%s: %d tasks did not end in %.1f s", self._owner, len(late), seconds)
+
+
+def _is_new(task: asyncio.Task[Any]) -> bool:
+    """Whether nothing of a task has run yet."""
+    work = task.get_coro()
+    if not isinstance(work, CoroutineType) or work.cr_frame is None:
+        return False
+    return not (work.cr_running or work.cr_suspended)
+
+
+async def to_the_end(step: Step, *further: Step) -> None:
+    """Takes the steps by which something ends, each also where one before it has failed or was cancelled:
+    what it ends would stay else."""
+    try:
+        await step()
+    finally:
+        if further:
+            await to_the_end(*further)
+
+
+async def together(*works: Coroutine[Any, Any, object]) -> None:
+    """Does several things at the same time. Each of them begins, also where the caller is cancelled before:
+    it is cancelled then as the caller is, and waited for."""
+    doing = [at_once(work) for work in works]
+    if not doing:
+        return
+    try:
+        await asyncio.wait(doing)
+    except asyncio.CancelledError:
+        for task in doing:
+            task.cancel()
+        await asyncio.wait(doing)
+        raise
+    for task in doing:
+        task.result()
 
 
 class Withdrawal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import urllib.request
 from pathlib import Path
@@ -21,8 +22,6 @@ MANAGED = {"enabled": True, "auth": {"mode": "bearer", "tokens": [{"id": "ops", 
 
 
 def read(url: str) -> Any:
-    import asyncio
-
     def fetch() -> Any:
         with urllib.request.urlopen(url, timeout=SECONDS) as answer:
             return json.load(answer)
@@ -218,3 +217,33 @@ async def test_what_no_file_keeps_lasts_over_a_stop_and_a_start_too(tmp_path: Pa
         await listener.reload({**config, "cacheTtlSeconds": 5})
         assert set(listener.health()["downstream"]["servers"]) == {"first", "notes", "second"}
     assert list(tmp_path.iterdir()) == []
+
+
+@real_loop()
+async def test_a_stop_that_is_given_up_leaves_no_server_and_no_port() -> None:
+    """Whoever gave it up cannot ask once more."""
+
+    listener = Listener(CONFIG, env=ENV)
+    await listener.start()
+    assert await listener.ready() == "ok"
+    parts = listener._parts
+    assert parts is not None
+    assert parts.sessions is not None
+    servers = list(parts.host.runtime.servers.values())
+    drains = asyncio.Event()
+
+    async def drain(seconds: float) -> None:
+        drains.set()
+        await asyncio.Event().wait()
+
+    parts.sessions.drain = drain  # type: ignore[method-assign]
+    stopping = asyncio.ensure_future(listener.stop())
+    async with asyncio.timeout(SECONDS):
+        await drains.wait()
+        stopping.cancel()
+        await asyncio.wait({stopping})
+    assert stopping.cancelled()
+    assert listener.health()["state"] == "stopped"
+    assert [server.main_line.connection for server in servers] == [None]
+    async with Listener(CONFIG, port=listener.port, env=ENV) as next_one:
+        assert next_one.port == listener.port

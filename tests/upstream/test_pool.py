@@ -224,3 +224,35 @@ async def test_who_listens_hears_how_servers_are_doing(monkeypatch: pytest.Monke
     )
     assert removed.server == "a"
     await servers.close()
+
+
+async def test_a_server_that_leaves_as_the_pool_closes_is_ended(links: list[FakeLink]) -> None:
+    servers = pool()
+    leaving = servers.lease("a", stdio(), TIMING)
+    await leaving.settled()
+    servers.retain([], 30)
+    await servers.close()
+    assert [link.closed for link in links] == [1]
+
+
+async def test_a_pool_ends_its_guardian_also_where_whoever_closes_it_gives_up(links: list[FakeLink]) -> None:
+    servers = pool()
+    hanging, other = servers.lease("a", stdio(), TIMING), servers.lease("b", stdio(), TIMING)
+    await asyncio.gather(hanging.settled(), other.settled())
+    ended: list[str] = []
+
+    async def end() -> None:
+        ended.append("guardian")
+
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    servers._surroundings.guardian.end = end  # type: ignore[method-assign]
+    hanging.main_line.close = hangs  # type: ignore[method-assign]
+    closing = asyncio.ensure_future(servers.close())
+    await settle()
+    closing.cancel()
+    await settle()
+    assert closing.cancelled()
+    assert [link.closed for link in links] == [0, 1]
+    assert ended == ["guardian"]

@@ -137,7 +137,7 @@ async def _unless_left(exchange: Exchange, running: asyncio.Task[Answer]) -> Ans
     Raises:
         ClientLeft: The browser did.
     """
-    gone = at_once(departure(exchange))
+    gone = at_once(exchange.departure())
     try:
         await asyncio.wait({running, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
@@ -148,9 +148,3 @@ async def _unless_left(exchange: Exchange, running: asyncio.Task[Answer]) -> Ans
     finally:
         gone.cancel()
         running.cancel()
-
-
-async def departure(exchange: Exchange) -> None:
-    """Waits until the browser has left."""
-    while (await exchange.receive())["type"] != "http.disconnect":
-        pass

@@ -17,7 +17,7 @@ import msgspec
 from callmux.aside import aside
 from callmux.clock import Clock
 from callmux.config.model import Config
-from callmux.dashboard.actions import Actions, departure
+from callmux.dashboard.actions import Actions
 from callmux.dashboard.built import StaticFile, document, files
 from callmux.dashboard.entry import FrontDoor
 from callmux.dashboard.kept import DashboardState
@@ -277,7 +277,7 @@ class DashboardPages:
         # In one turn of the loop: each event is in the snapshot or comes after it, and never both.
         snapshot = self._snapshot(with_events=_wants_events(exchange))
         leave = recent.listen(hear)
-        gone = at_once(departure(exchange))
+        gone = at_once(exchange.departure())
         try:
             await exchange.start(
                 200, {"content-type": EVENT_STREAM, "cache-control": "no-cache, no-transform"}

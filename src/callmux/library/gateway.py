@@ -229,16 +229,18 @@ class Gateway:
         """Ends its session, and its servers where they are its own."""
         session, self._session = self._session, None
         host = self._host
-        if session is not None and host is not None:
-            await host.remove(session)
-        for answer in self._waiting.values():
-            if not answer.done():
-                answer.set_exception(RequestFailed("the gateway was closed"))
-        if self._is_ours and host is not None:
-            self._host = None
-            host.strict_failure.cancel()
-            await host.close()
-        self._subscribers.detach()
+        try:
+            if session is not None and host is not None:
+                await host.remove(session)
+        finally:
+            for answer in self._waiting.values():
+                if not answer.done():
+                    answer.set_exception(RequestFailed("the gateway was closed"))
+            self._subscribers.detach()
+            if self._is_ours and host is not None:
+                self._host = None
+                host.strict_failure.cancel()
+                await host.close()
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._session is not None:

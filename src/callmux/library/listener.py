@@ -6,11 +6,11 @@ Nothing else is touched: no signal handler, no log handler, no file but those th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,7 +33,7 @@ from callmux.serving.assembly import assemble
 from callmux.serving.posture import check_posture
 from callmux.serving.reading import ConfigReader
 from callmux.serving.sharing import keep_comparing, node_of, shared_by
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, to_the_end
 from callmux.timestamps import iso
 from callmux.transport.http.listener import Listener as Sessions
 from callmux.transport.http.serve import HttpServer, bind
@@ -291,14 +291,19 @@ class Listener:
 
     async def _end(self, seconds: float, reason: str | None = None) -> None:
         parts, self._parts = self._parts, None
-        if parts is not None:
-            await self._end_parts(parts, seconds)
-            self._since["stoppedAt"] = iso(self._clock.wall())
-        self._tell(STOPPED, reason)
-        self._subscribers.detach()
+        try:
+            if parts is not None:
+                await self._end_parts(parts, seconds)
+        finally:
+            if parts is not None:
+                self._since["stoppedAt"] = iso(self._clock.wall())
+            self._tell(STOPPED, reason)
+            self._subscribers.detach()
 
     async def _end_parts(self, parts: _Parts, seconds: float) -> None:
-        if parts.sessions is not None and parts.server is not None:
+        async def drain() -> None:
+            if parts.sessions is None or parts.server is None:
+                return
             if parts.node is not None:
                 await parts.node.give_way(parts.server, parts.sessions, seconds)
             else:
@@ -306,18 +311,19 @@ class Listener:
                 parts.host.runtime.retire("callmux is being stopped")
                 await parts.server.stop_accepting()
                 await parts.sessions.drain(seconds)
-        await self._tasks.cancel()
-        if parts.server is not None:
-            await parts.server.stop()
-        if parts.node is not None:
-            await parts.node.close()
-        await parts.guard.close()
-        with contextlib.suppress(asyncio.CancelledError):
-            parts.host.strict_failure.cancel()
-        await parts.host.close()
-        if parts.shared is not None:
-            await parts.shared.close()
-        await asyncio.to_thread(parts.observers.close)
+
+        parts.host.strict_failure.cancel()
+        # Nobody can ask once more for what a caller that gives up has left.
+        await to_the_end(
+            drain,
+            self._tasks.cancel,
+            *([] if parts.server is None else [parts.server.stop]),
+            *([] if parts.node is None else [parts.node.close]),
+            parts.guard.close,
+            parts.host.close,
+            *([] if parts.shared is None else [parts.shared.close]),
+            partial(asyncio.to_thread, parts.observers.close),
+        )
 
     def _running(self) -> _Parts:
         if self._parts is None:

@@ -40,7 +40,7 @@ from callmux.session.dispatch import Dispatch, is_wanted
 from callmux.session.observing import RequestObserver
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, to_the_end
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.opening import restoring
 from callmux.upstream.resources import Place
@@ -362,13 +362,14 @@ class Host:
     async def close(self) -> None:
         """Ends sessions and servers."""
         self.desk.withdraw("callmux has ended")
-        await self.dispatch.close()
-        for session, about in list(self.sessions.items()):
-            await session.close()
-            self._observer.left(session, about)
-        await self._tasks.cancel()
-        await self._stores.close()
-        await self._supply.close()
+
+        async def close_sessions() -> None:
+            for session, about in list(self.sessions.items()):
+                await session.close()
+                self._observer.left(session, about)
+
+        cancel, stores, supply = self._tasks.cancel, self._stores.close, self._supply.close
+        await to_the_end(self.dispatch.close, close_sessions, cancel, stores, supply)
 
     def _keep(self, place: Place, wanted: bool) -> None:
         if (server := self.runtime.servers.get(place.server)) is not None:

@@ -99,9 +99,11 @@ async def look_there(
         )
         return SeenThere(seen, answers, "roots/list" in asked)
     finally:
-        if connection is not None:
-            await connection.close()
-        await guardian.end()
+        try:
+            if connection is not None:
+                await connection.close()
+        finally:
+            await guardian.end()
 
 
 def _nothing(*_: object) -> None:

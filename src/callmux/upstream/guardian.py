@@ -296,12 +296,14 @@ class Guardian:
 
     async def end(self) -> None:
         """`close`, once nothing is left of children that have ended, without holding up the loop."""
-        await self._tasks.finished(CLOSING_SECONDS)
-        if self._process is None:
-            self.close()
-            return
-        self._look_away(self._process)
-        await asyncio.to_thread(self.close)
+        try:
+            await self._tasks.finished(CLOSING_SECONDS)
+        finally:
+            if self._process is None:
+                self.close()
+            else:
+                self._look_away(self._process)
+                await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         """Ends the helper, which ends whatever is still on its list."""

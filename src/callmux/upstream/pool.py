@@ -19,7 +19,7 @@ from callmux.config.servers import HttpServer, StdioServer, signs_in_each
 from callmux.context import ClientPort, Scope
 from callmux.observe.bus import Bus
 from callmux.observe.facts import ListsChanged, ServerRemoved, ToolSuiteChanged
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, to_the_end, together
 from callmux.upstream.asking_tools import AskingTools
 from callmux.upstream.demand import end_idlest
 from callmux.upstream.events import Events
@@ -163,11 +163,12 @@ class Pool:
     async def close(self) -> None:
         """Ends all servers at the same time."""
         servers, self._servers = list(self._servers.values()), {}
-        if self._ahead is not None:
-            await self._ahead.end_unused()
-        await asyncio.gather(*(server.close() for server in servers))
-        await self._tasks.cancel()
-        await self._surroundings.guardian.end()
+        unused = [] if self._ahead is None else [self._ahead.end_unused]
+
+        async def close_servers() -> None:
+            await together(*(server.close() for server in servers))
+
+        await to_the_end(*unused, close_servers, self._tasks.cancel, self._surroundings.guardian.end)
 
     def _changed(self, server: Server) -> None:
         name, suite = server.name, server.suite

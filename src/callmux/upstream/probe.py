@@ -100,6 +100,8 @@ async def probe(
     except msgspec.MsgspecError as error:
         return ProbeResult([], f"it lists a tool that cannot be read: {error}")
     finally:
-        if connection is not None:
-            await connection.close()
-        await guardian.end()
+        try:
+            if connection is not None:
+                await connection.close()
+        finally:
+            await guardian.end()

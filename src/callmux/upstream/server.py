@@ -13,7 +13,6 @@ the main line), and connections become one client's by what their server asks: h
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Set
 from typing import Any
 
@@ -24,7 +23,7 @@ from callmux.context import ClientPort, Scope
 from callmux.errors import CallmuxError
 from callmux.protocol.unanswered import Unanswered
 from callmux.protocol.versions import Era
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, together
 from callmux.upstream import failures
 from callmux.upstream.asking_tools import AskingTools
 from callmux.upstream.choice import LaneChoice
@@ -359,7 +358,7 @@ class Server:
         """Ends the connections and everything that works for them."""
         try:
             self.demand.close()
-            await asyncio.gather(self.lanes.close(), self._main.close())
+            await together(self.lanes.close(), self._main.close())
         finally:
             await self._tasks.cancel()
 

@@ -21,10 +21,13 @@ class OneLink:
         self.sent: list[tuple[bytes, int | None]] = []
         self.listener: Listener
         self.failure: CallFailure | None = None
+        self.opens: asyncio.Event | None = None
         self.calls: list[Any] = []
 
     async def open(self, listener: Listener) -> None:
         self.listener = listener
+        if self.opens is not None:
+            await self.opens.wait()
         if self.failure is not None:
             raise self.failure
 
@@ -216,3 +219,13 @@ async def test_who_refuses_as_servers_without_a_handshake_do_has_no_older_transp
         await settle()
         assert [failure.cause for failure in desk.failed] == ["no"]
         assert desk.second.sent == []
+
+
+async def test_a_link_that_is_closed_while_it_falls_back_closes_the_second_one_too() -> None:
+    desk = Desk()
+    desk.second.opens = asyncio.Event()
+    async with desk:
+        desk.first.listener.failed(1, REFUSED)
+        await settle()
+    assert desk.second.calls == ["close"]
+    assert desk.second.sent == []

@@ -502,3 +502,30 @@ async def test_one_that_is_free_and_of_no_use_makes_room() -> None:
     await settle()
     assert first.closed
     assert len(desk.lanes) == 2
+
+
+async def test_lanes_are_closed_also_where_whoever_closes_them_gives_up() -> None:
+    desk = Desk()
+    desk.may_open.set()
+    kept: Any = await desk.lanes.acquire(SHARED, ANN)
+    other = LaneKey(b"[]")
+    old: Any = await desk.lanes.acquire(other, ANN)
+    lets_go = asyncio.Event()
+
+    async def hangs() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await lets_go.wait()
+
+    old.close = hangs
+    desk.lanes.evict(other)
+    closing = asyncio.ensure_future(desk.lanes.close())
+    await settle()
+    assert not kept.closed
+    closing.cancel()
+    await settle()
+    assert closing.cancelled()
+    assert kept.closed
+    lets_go.set()
+    await settle()

@@ -193,6 +193,11 @@ class Exchange:
             tell()
         return partial(self._leaving.remove, tell)
 
+    async def departure(self) -> None:
+        """Waits until the client has closed the connection."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
     def query(self, name: str) -> str | None:
         """The first value of a query parameter."""
         values = parse_qs(self.query_string.decode("latin-1")).get(name)

@@ -344,19 +344,21 @@ class Listener:
         """Lets every request in flight finish, at most `seconds`; then ends every stream. The sessions are
         not over: another process can take them up."""
         self._sessions.hang_up()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while self.let_go():
-                    await asyncio.sleep(STEP_SECONDS)
-        self.refusing = True
-        if left := sum(not seat.session.quiet.is_set() for seat in self.table):
-            log.warning("%d sessions have requests in flight that are given up after %g s", left, seconds)
-        if self.shared is not None:
-            await self.shared.close()
-        for seat in self.table:
-            seat.end()
-        await self._tasks.cancel()
-        await self._kept.close()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    while self.let_go():
+                        await asyncio.sleep(STEP_SECONDS)
+        finally:
+            self.refusing = True
+            if left := sum(not seat.session.quiet.is_set() for seat in self.table):
+                log.warning("%d sessions have requests in flight that are given up after %g s", left, seconds)
+            if self.shared is not None:
+                await self.shared.close()
+            for seat in self.table:
+                seat.end()
+            await self._tasks.cancel()
+            await self._kept.close()
 
     def let_go(self) -> bool:
         """Ends the own stream of every session that needs it no more; whether requests are in flight."""

@@ -309,14 +309,13 @@ async def _stream(
     # Headers go out with the first part of the body: an empty comment opens the stream at once.
     opening = _PRIMING % (stream.event_id(0).encode(), RETRY_MS) if primed else b": open\n\n"
     await exchange.write(opening, more=True)
-    gone = at_once(_departure(exchange))
+    gone, news = at_once(exchange.departure()), None
     pause = OWN_KEEPALIVE_SECONDS if stream is seat.own else KEEPALIVE_SECONDS
     try:
         while not gone.done():
             news = at_once(stream.after(number, reader, pause))
             await asyncio.wait({gone, news}, return_when=asyncio.FIRST_COMPLETED)
             if not news.done():
-                news.cancel()
                 return
             events = news.result()
             if not stays():
@@ -338,11 +337,7 @@ async def _stream(
         await exchange.write(b"", more=False)
     finally:
         gone.cancel()
+        if news is not None:
+            news.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await gone
-
-
-async def _departure(exchange: Exchange) -> None:
-    """Ends when the client has closed the connection."""
-    while (await exchange.receive())["type"] != "http.disconnect":
-        continue

@@ -116,6 +116,8 @@ class HttpServer:
     async def stop(self) -> None:
         """Ends what is left, within a second or two."""
         self._server.should_exit = True
-        if self._loop_task is not None:
-            await self._loop_task
-        await self._server.shutdown(sockets=[self._listening])
+        try:
+            if self._loop_task is not None:
+                await self._loop_task
+        finally:
+            await self._server.shutdown(sockets=[self._listening])

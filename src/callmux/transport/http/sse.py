@@ -35,7 +35,7 @@ async def serve_stream(exchange: Exchange, listener: Listener) -> None:
     seat = await listener.begin(str(uuid.uuid4()), "sse", exchange)
     listener.note(seat, exchange)
     seat.active += 1
-    gone = at_once(_departure(exchange))
+    gone, news = at_once(exchange.departure()), None
     try:
         head = {"content-type": EVENT_STREAM, "cache-control": "no-cache, no-transform"}
         await exchange.start(200, head)
@@ -46,7 +46,6 @@ async def serve_stream(exchange: Exchange, listener: Listener) -> None:
             news = at_once(seat.own.after(number, reader, KEEPALIVE_SECONDS))
             await asyncio.wait({gone, news}, return_when=asyncio.FIRST_COMPLETED)
             if not news.done():
-                news.cancel()
                 break
             events = news.result()
             if events is None or not listener.is_let_in(exchange):
@@ -57,6 +56,8 @@ async def serve_stream(exchange: Exchange, listener: Listener) -> None:
         await exchange.write(b"", more=False)
     finally:
         gone.cancel()
+        if news is not None:
+            news.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await gone
         await listener.table.remove(seat.id)
@@ -104,9 +105,3 @@ async def _room(seat: WebSession) -> None:
         reason = "too many answers wait to be read: read the stream of GET /sse, then ask again"
         raise Refusal(503, reason, headers={"Retry-After": "1"}) from None
     raise Refusal(400, "Invalid session")
-
-
-async def _departure(exchange: Exchange) -> None:
-    """Ends when the client has closed the connection."""
-    while (await exchange.receive())["type"] != "http.disconnect":
-        continue

@@ -8,6 +8,7 @@ true one.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Message, Response
@@ -111,5 +112,9 @@ class FallbackLink:
             listener.failed(first_line[1], over)
             listener.lost(over)
             return
+        except asyncio.CancelledError:
+            # Nobody else knows of it yet.
+            await link.close()
+            raise
         self._link = link
         link.send(*first_line)

@@ -15,7 +15,7 @@ from functools import partial
 
 from callmux.config.traffic import ReconnectPolicy
 from callmux.context import ClientPort, Loan
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, to_the_end, together
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.lanes import CountedLane, LaneKey, NoRoom
@@ -395,5 +395,4 @@ class SideLanes:
         self._closed = True
         self._scoped_limits.leave(self)
         lanes = [self._remove(key) for key in list(self._lanes)]
-        await self._tasks.cancel()
-        await asyncio.gather(*(lane.close() for lane in lanes))
+        await to_the_end(self._tasks.cancel, lambda: together(*(lane.close() for lane in lanes)))
