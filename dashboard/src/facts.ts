@@ -1,6 +1,6 @@
 // What views say about servers and events, made from what the listener sends. No state of its own.
 import type { Tone } from "./parts/pieces";
-import type { Event, ManagedServer, ServerCounts, ServerState, Snapshot } from "./model";
+import type { Event, ManagedServer, NodeFacts, ServerCounts, ServerState, Snapshot } from "./model";
 import { ms } from "./format";
 
 export interface Server extends ServerState {
@@ -12,7 +12,7 @@ export interface Server extends ServerState {
   toolNames: string[];
 }
 
-const TONES: Record<string, Tone> = {
+export const TONES: Record<string, Tone> = {
   connected: "good",
   starting: "warn",
   reconnecting: "warn",
@@ -46,6 +46,15 @@ export function servers(snapshot: Snapshot | null): Server[] {
     })
     .sort((a, b) => Number(b.needs) - Number(a.needs) || (a.name < b.name ? -1 : 1));
 }
+
+/** The listeners that are one, those that are away last; none where there is only this one. */
+export function nodes(snapshot: Snapshot | null): NodeFacts[] {
+  const cluster = snapshot?.status.listener?.cluster;
+  const all = [...(cluster?.nodes ?? []), ...(cluster?.away ?? [])];
+  return all.sort((a, b) => Number(a.state === "away") - Number(b.state === "away") || (a.name < b.name ? -1 : 1));
+}
+
+export const NODE_TONES: Record<string, Tone> = { up: "good", leaving: "warn", away: "bad" };
 
 /** Whether something went wrong in an event, as the summary counts it. */
 export function isError(event: Event): boolean {

@@ -128,7 +128,20 @@ export interface ClientSession {
   active?: number;
 }
 
+/** A listener that is one with others. */
+export interface NodeFacts {
+  id: string;
+  name: string;
+  state: string;
+  version: string;
+  sessions?: number;
+  /** How each server is there. */
+  servers?: Record<string, string>;
+  self?: boolean;
+}
+
 export interface ListenerFacts {
+  cluster?: { nodes: NodeFacts[]; away?: NodeFacts[]; problem?: string };
   activeSessions?: number;
   activeToolCallCount?: number;
   [key: string]: unknown;

@@ -15,6 +15,7 @@ from callmux.errors import UsageError
 from callmux.management.client import ManagementFailed
 from tests.management.place import TOKEN, Place
 from tests.management.test_client import Served
+from tests.process.test_orders import OtherNodes
 from tests.support import real_loop
 
 
@@ -45,6 +46,15 @@ async def test_servers_are_changed_at_a_listener(
         kept: Any = json.loads(place.state.read_text())["servers"]["b"]["config"]
         assert kept == {"command": "b", "args": ["--flag"], "env": {"KEY": "s3cr3t-value-1"}, "tools": ["t"]}
         assert await said(capsys, "restart", "b", "--url", at) == (0, 'Restarted server "b" (connected)\n')
+        assert await said(capsys, "stop", "b", "--url", at) == (0, 'Stopped server "b" (sleeping)\n')
+        place.host.others = OtherNodes()
+        assert await said(capsys, "start", "b", "--url", at, "--node", "far") == (
+            0,
+            'Started server "b" (ordered), told to far\n',
+        )
+        place.host.others = None
+        with pytest.raises(UsageError, match="--node needs --url"):
+            await said(capsys, "stop", "b", "--node", "far")
         assert await said(capsys, "disable", "a", "b", "--url", at) == (
             0,
             'Disabled server "a"\nDisabled server "b"\n',

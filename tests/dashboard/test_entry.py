@@ -218,6 +218,8 @@ FORGED = [
         ("POST", "/approve", {"id": "x", "answer": "allow"}),
         ("POST", "/manage/servers", {"name": "b", "config": {"command": "b"}}),
         ("POST", "/manage/servers/a/restart", {}),
+        ("POST", "/manage/servers/a/stop", {"node": "n"}),
+        ("POST", "/manage/servers/a/start", {}),
     ],
 )
 @real_loop()

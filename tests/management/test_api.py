@@ -13,6 +13,7 @@ import pytest
 from callmux.errors import CallmuxError
 from callmux.observe.facts import ServersManaged
 from tests.management.place import AUTH, TOKEN, Place
+from tests.process.test_orders import OtherNodes
 from tests.support import real_loop
 
 LISTENER = {"mode": "bearer", "tokens": [{"id": "dev", "token": "dev-token-1234"}]}
@@ -25,7 +26,7 @@ async def test_without_the_token_nothing_is_shown_and_nothing_changes(
 ) -> None:
     place = Place(tmp_path, monkeypatch)
     for token in (None, "wrong-token", ""):
-        for page in ("", "status", "servers", "config/effective", "openapi.json"):
+        for page in ("", "status", "servers", "nodes", "config/effective", "openapi.json"):
             path = page or "/management/v1"
             assert (await place.ask("GET", path, token=token)).status == 403
         body = {"name": "b", "config": ENTRY}
@@ -34,6 +35,8 @@ async def test_without_the_token_nothing_is_shown_and_nothing_changes(
             ("PATCH", "servers/a"),
             ("DELETE", "servers/a"),
             ("POST", "servers/a/restart"),
+            ("POST", "servers/a/stop"),
+            ("POST", "servers/a/start"),
             ("POST", "cache/clear"),
             ("PUT", "servers/a"),
         ):
@@ -121,10 +124,16 @@ async def test_a_server_is_added_changed_restarted_and_removed(
     assert await place.tools() == {"a": ["t", "u"], "b": ["t"]}
     restarted = await place.ask("POST", "servers/b/restart")
     assert restarted.json["action"] == "restarted"
+    stopped = await place.ask("POST", "servers/b/stop")
+    assert stopped.json == {"action": "stopped", "server": "b", "state": "sleeping"}
+    started = await place.ask("POST", "servers/b/start", {})
+    assert started.json == {"action": "started", "server": "b", "state": "connected"}
     # Nobody else's server is touched.
     assert place.opened.count("a") == 1
     assert (await place.ask("PATCH", "servers/b", {"disabled": True})).status == 200
-    assert (await place.ask("POST", "servers/b/restart")).status == 409
+    for order in ("restart", "stop", "start"):
+        assert (await place.ask("POST", f"servers/b/{order}")).status == 409
+        assert (await place.ask("POST", f"servers/zzz/{order}")).status == 404
     shown = (await place.ask("GET", "servers")).json["servers"]
     assert [(s["name"], s["managed"], s["runtime"]["state"]) for s in shown] == [
         ("a", False, "connected"),
@@ -139,6 +148,8 @@ async def test_a_server_is_added_changed_restarted_and_removed(
         "add_server",
         "patch_server",
         "restart_server",
+        "stop_server",
+        "start_server",
         "patch_server",
         "delete_server",
     ]
@@ -298,6 +309,9 @@ async def test_what_it_says_of_itself_is_true(tmp_path: Path, monkeypatch: pytes
         ("PATCH", "servers/b", "/servers/{name}", {"addTools": ["t"]}),
         ("PATCH", "servers/b", "/servers/{name}", {"addTools": ["u"], "dryRun": True}),
         ("POST", "servers/b/restart", "/servers/{name}/restart", None),
+        ("POST", "servers/b/stop", "/servers/{name}/stop", {}),
+        ("POST", "servers/b/start", "/servers/{name}/start", {"node": "n"}),
+        ("GET", "nodes", "/nodes", None),
         ("POST", "cache/clear", "/cache/clear", {}),
         ("DELETE", "servers/b?dryRun=true", "/servers/{name}", None),
         ("DELETE", "servers/b", "/servers/{name}", None),
@@ -371,4 +385,29 @@ async def test_reads_at_the_start_wait_for_servers_for_a_while(
     place = Place(tmp_path, monkeypatch)
     # Whoever asks is not held up by a server that never comes.
     assert (await place.ask("GET", "status")).json["runtime"]["status"] in ("ok", "degraded")
+    await place.close()
+
+
+@real_loop()
+async def test_orders_for_other_nodes_are_handed_on_and_all_nodes_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path, monkeypatch)
+    assert (await place.ask("GET", "nodes")).json == {"nodes": []}
+    alone = await place.ask("POST", "servers/a/stop", {"node": "far"})
+    assert alone.status == 400
+    assert "state.node" in alone.json["error"]
+    assert (await place.ask("POST", "servers/a/stop", {"node": 5})).status == 400
+    assert (await place.ask("POST", "servers/a/stop", {"order": "t"})).status == 400
+    place.host.others = others = OtherNodes()
+    told = await place.ask("POST", "servers/a/stop", {"node": "far"})
+    assert told.json == {"action": "stopped", "server": "a", "state": "ordered", "nodes": ["far"]}
+    assert (await place.ask("POST", "servers/a/restart")).json["nodes"] == ["far"]
+    others.away = True
+    alone = await place.ask("POST", "servers/a/restart")
+    assert (alone.status, alone.json["problem"][:21]) == (200, "other nodes were not ")
+    assert (await place.ask("POST", "servers/a/stop", {"node": "far"})).status == 400
+    seen = {"nodes": [{"id": "n.1", "name": "n", "state": "up", "version": "1", "self": True}]}
+    place.host.diagnostics = lambda: {"cluster": seen}
+    assert (await place.ask("GET", "nodes")).json == seen
     await place.close()

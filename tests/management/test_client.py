@@ -10,6 +10,7 @@ import pytest
 from callmux.management.client import ManagementClient, ManagementFailed
 from callmux.transport.http.serve import HttpServer, bind
 from tests.management.place import AUTH, TOKEN, Place
+from tests.process.test_orders import OtherNodes
 from tests.support import free_port, real_loop
 
 LISTENER = {"mode": "bearer", "tokens": [{"id": "dev", "token": "dev-token-1234"}]}
@@ -54,6 +55,11 @@ async def test_every_method_does_what_it_says(tmp_path: Path, monkeypatch: pytes
         assert (await client.update_server("b", disabled=True, dry_run=True))["dryRun"] is True
         await client.update_server("b", config={"command": "c"})
         assert (await client.restart_server("b"))["action"] == "restarted"
+        assert (await client.stop_server("b"))["state"] == "sleeping"
+        assert (await client.start_server("b"))["state"] == "connected"
+        served.place.host.others = OtherNodes()
+        assert (await client.stop_server("b", node="far"))["nodes"] == ["far"]
+        assert await client.nodes() == []
         assert (await client.clear_cache(tool="t", server="b"))["tool"] == "t"
         assert (await client.remove_server("b", dry_run=True))["action"] == "delete_server"
         assert await client.remove_server("b") == {"action": "deleted", "server": "b"}

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
+from callmux.errors import InvalidArguments
+from callmux.process.orders import give
+from callmux.server_orders import Action, ServerOrder
 from tests.nodes.pair import nodes
 from tests.support import real_loop, until
 
@@ -60,17 +67,53 @@ async def test_what_a_stream_answers_is_kept_until_its_client_has_it(redis_url: 
 
 
 @real_loop()
-async def test_a_server_that_a_person_restarts_is_restarted_at_every_node(redis_url: str) -> None:
+async def test_what_a_person_orders_at_one_node_is_done_at_all_or_at_the_one_that_it_names(
+    redis_url: str,
+) -> None:
     async with nodes(redis_url, 2) as pair:
         hosts = [node._running().host for node in pair.nodes]
-        before = [host.server_records()[0] for host in hosts]
-        await hosts[0].restart("notes", "asked for by command")
-        await until(lambda: pair.cluster(0)._orders._known == {"notes": 1}, "it is ordered")
-        await pair.cluster(1)._orders.look()
-        await until(lambda: hosts[1].server_records()[0] != before[1], "it is another process")
+        names = [pair.cluster(n).membership.facts.name for n in range(2)]
+
+        def state(n: int) -> str:
+            return str(hosts[n].server_records()[0]["state"])
+
+        async def ordered(action: Action, node: str = "") -> dict[str, Any]:
+            order = ServerOrder(action=action, server="notes", node=node)
+            return await give(hosts[0], order, "asked for by command")
+
+        before = hosts[1].server_records()[0]
+        assert (await ordered("restart"))["nodes"] == [names[1]]
+        await until(lambda: hosts[1].server_records()[0] != before, "it is another process")
+        await until(lambda: state(1) == "connected", "it is up")
+        await ordered("stop")
+        await until(lambda: (state(0), state(1)) == ("sleeping", "sleeping"), "both are stopped")
+        assert (await ordered("start", names[1]))["nodes"] == [names[1]]
+        await until(lambda: state(1) == "connected", "the one that was named is up")
+        assert state(0) == "sleeping"
+        assert (await ordered("start", pair.cluster(0).membership.id))["state"] == "connected"
+        with pytest.raises(InvalidArguments, match="now: node must be one of"):
+            await ordered("stop", "nobody")
         await hosts[0].restart("notes", "a file changed")
-        await pair.cluster(0)._orders.look()
-        assert pair.cluster(0)._orders._known == {"notes": 1}, "that is each node's own business"
+        assert await pair.cluster(0)._orders._register.last_told() == pair.cluster(1)._orders._place, (
+            "that is each node's own business"
+        )
+
+
+@real_loop()
+async def test_a_node_that_is_lost_is_shown_as_away_until_it_is_back(redis_url: str) -> None:
+    async with nodes(redis_url, 2) as pair:
+        first, second = pair.cluster(0), pair.cluster(1)
+        await second.owners.gone(first.membership.id)
+        (away,) = second.facts()["away"]
+        assert (away["name"], away["state"]) == (first.membership.facts.name, "away")
+        assert [node["state"] for node in second.facts()["nodes"]] == ["up"]
+        await first.membership.beat()
+        await second.membership.beat()
+        assert second.facts()["away"] == []
+        assert [node["state"] for node in second.facts()["nodes"]] == ["up", "up"]
+        await first.close()
+        await second.membership.beat()
+        assert second.facts()["away"] == [], "it ended as it should"
 
 
 @real_loop()

@@ -38,6 +38,7 @@ async def test_files_are_watched_and_commands_answered_until_the_task_is_cancell
         return {"name": name}
 
     host.restart = restart
+    host.others = None
     host.desk = Desk(tmp_path, single=True, clock=Clock())
     host.server_records = lambda: [{"name": "a", "state": "connected", "toolCount": 2}]
     host.output = ServerOutput(lambda: 1.0)

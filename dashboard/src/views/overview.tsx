@@ -1,12 +1,12 @@
 // How it is, at a glance.
 import { useMemo } from "preact/hooks";
 import { useAsked } from "../asked";
-import { isError, servers, type Server } from "../facts";
+import { isError, NODE_TONES, nodes, servers, TONES, type Server } from "../facts";
 import { ago, bytes, count, ms, plural, quantile, rate, share } from "../format";
-import type { Event, Latency, Series, Snapshot } from "../model";
+import type { Event, Latency, NodeFacts, Series, Snapshot } from "../model";
 import { Chart } from "../parts/chart";
 import { Grid } from "../parts/grid";
-import { Card, Dot, Empty } from "../parts/pieces";
+import { Badge, Card, Dot, Empty } from "../parts/pieces";
 import type { View } from "../page";
 import { link } from "../route";
 import { useStore } from "../store";
@@ -63,6 +63,7 @@ export function Overview({ route, theme }: View) {
           <Latest picked={(event) => isError(event) && event.type !== "http_request"} empty="Nothing has failed." most={6} />
         </Card>
       </div>
+      <Nodes snapshot={snapshot} />
       <Stores snapshot={snapshot} />
     </>
   );
@@ -225,6 +226,59 @@ function ByServer({ all, latency }: { all: Server[]; latency: Latency | null }) 
         { title: "Last call", right: true, wide: true, by: (one) => one.counts?.lastCallAt ?? 0, show: (one) => ago(one.counts?.lastCallAt) },
       ]}
     />
+  );
+}
+
+/** All listeners that are one with this one; nothing where it is alone. */
+function Nodes({ snapshot }: { snapshot: Snapshot }) {
+  const all = nodes(snapshot);
+  const problem = snapshot.status.listener?.cluster?.problem;
+  if (!all.length) return null;
+  return (
+    <Card id="nodes" title="Nodes" more={<span class="dim">calls and figures above are of this node</span>} flush>
+      {problem ? (
+        <p class="trouble" role="alert">
+          Other nodes are not known now: {problem}
+        </p>
+      ) : null}
+      <Grid
+        label="Nodes"
+        rows={all}
+        rowKey={(one) => one.id}
+        columns={[
+          {
+            title: "Node",
+            by: (one) => one.name,
+            show: (one) => (
+              <>
+                {one.name} {one.self ? <Badge>this one</Badge> : null}
+              </>
+            ),
+          },
+          { title: "State", by: (one) => one.state, show: (one) => <Dot tone={NODE_TONES[one.state] ?? "dim"}>{one.state}</Dot> },
+          { title: "Sessions", right: true, by: (one) => one.sessions ?? 0, show: (one) => (one.sessions === undefined ? "–" : count(one.sessions)) },
+          { title: "Servers", by: (one) => Object.keys(one.servers ?? {}).length, show: (one) => serversOf(one) },
+          { title: "Version", right: true, wide: true, by: (one) => one.version, show: (one) => one.version },
+        ]}
+      />
+    </Card>
+  );
+}
+
+/** How many servers a node has, and those that are not up. */
+function serversOf(one: NodeFacts) {
+  const states = Object.entries(one.servers ?? {});
+  const down = states.filter(([, state]) => TONES[state] === "bad" || TONES[state] === "warn");
+  if (one.state === "away") return <span class="dim">–</span>;
+  return (
+    <>
+      {plural(states.length, "server")}
+      {down.map(([name, state]) => (
+        <div class="reason" key={name}>
+          <a href={link("servers", name)}>{name}</a>: {state}
+        </div>
+      ))}
+    </>
   );
 }
 

@@ -2,9 +2,9 @@
 import { useState } from "preact/hooks";
 import { send } from "../address";
 import { useAsked, useDeed } from "../asked";
-import { servers, type Server } from "../facts";
+import { nodes, servers, TONES, type Server } from "../facts";
 import { ago, clock, count, ms, plural, share } from "../format";
-import type { Printed } from "../model";
+import type { NodeFacts, Printed } from "../model";
 import { Grid } from "../parts/grid";
 import { Badge, Card, Code, Dialog, Dot, Empty, Facts, Said, Trouble } from "../parts/pieces";
 import type { View } from "../page";
@@ -13,7 +13,10 @@ import { refreshNow, right, useStore } from "../store";
 import { Latest } from "./latest";
 import { ServerForm } from "./server_form";
 
-type Deed = "restart" | "disable" | "enable" | "remove";
+type Deed = "restart" | "stop" | "start" | "disable" | "enable" | "remove";
+
+/** What may be done at one node alone. */
+const ORDERS: Deed[] = ["restart", "stop", "start"];
 
 export function Servers({ route }: View) {
   const { snapshot } = useStore();
@@ -117,6 +120,7 @@ function Deeds({ server, small }: { server: Server; small?: boolean }) {
       {off ? button("enable", "Enable", manage.may, manage.why) : button("restart", "Restart", steer.may, steer.why)}
       {small ? null : (
         <>
+          {off ? null : server.state === "sleeping" || server.state === "failed" ? button("start", "Start", steer.may, steer.why) : button("stop", "Stop", steer.may, steer.why)}
           {off ? null : button("disable", "Disable", manage.may, manage.why)}
           <button type="button" class="small" disabled={!manage.may} title={manage.may ? undefined : manage.why} onClick={() => setEditing(true)} aria-label={`Edit ${server.name}`}>
             Edit
@@ -136,6 +140,8 @@ const ASKING: Record<Deed, { title: string; text: string; button: string }> = {
     text: "It is started anew and takes over. Calls that run go on; sessions of clients stay.",
     button: "Restart",
   },
+  stop: { title: "Stop", text: "Its processes end once their calls are done. Its tools stay listed, and its next call starts it again.", button: "Stop" },
+  start: { title: "Start", text: "It is started without waiting for its next call.", button: "Start" },
   disable: { title: "Disable", text: "It is stopped, and clients no longer see its tools, until it is enabled again.", button: "Disable" },
   enable: { title: "Enable", text: "It is started, and clients see its tools.", button: "Enable" },
   remove: {
@@ -147,9 +153,12 @@ const ASKING: Record<Deed, { title: string; text: string; button: string }> = {
 
 function Ask({ deed, name, close }: { deed: Deed; name: string; close: () => void }) {
   const words = ASKING[deed];
+  const { snapshot } = useStore();
+  const [node, setNode] = useState("");
+  const all = nodes(snapshot).filter((one) => one.state !== "away");
   const doing = useDeed(async () => {
     const path = `manage/servers/${encodeURIComponent(name)}`;
-    if (deed === "restart") await send("POST", `${path}/restart`);
+    if (ORDERS.includes(deed)) await send("POST", `${path}/${deed}`, node ? { node } : {});
     else if (deed === "remove") await send("DELETE", path);
     else await send("PATCH", path, { disabled: deed === "disable" });
     await refreshNow();
@@ -163,6 +172,21 @@ function Ask({ deed, name, close }: { deed: Deed; name: string; close: () => voi
   return (
     <Dialog title={`${words.title} ${name}?`} close={close}>
       <p>{words.text}</p>
+      {all.length > 1 && ORDERS.includes(deed) ? (
+        <p>
+          <label>
+            At{" "}
+            <select value={node} onChange={(event) => setNode(event.currentTarget.value)}>
+              <option value="">all {all.length} nodes</option>
+              {all.map((one) => (
+                <option key={one.id} value={one.name}>
+                  {one.name}
+                </option>
+              ))}
+            </select>
+          </label>
+        </p>
+      ) : null}
       <Trouble error={doing.error} />
       <div class="buttons">
         <button type="button" onClick={close}>
@@ -173,6 +197,27 @@ function Ask({ deed, name, close }: { deed: Deed; name: string; close: () => voi
         </button>
       </div>
     </Dialog>
+  );
+}
+
+/** How a server is at each node; nothing where there is one listener. */
+function AtNodes({ name }: { name: string }) {
+  const { snapshot } = useStore();
+  const all = nodes(snapshot);
+  if (all.length < 2) return null;
+  const state = (one: NodeFacts) => (one.state === "away" ? "away" : (one.servers?.[name] ?? "not there"));
+  return (
+    <Card id="at-nodes" title="At each node" flush>
+      <Grid
+        label="Nodes"
+        rows={all}
+        rowKey={(one) => one.id}
+        columns={[
+          { title: "Node", by: (one) => one.name, show: (one) => (one.self ? `${one.name} (this one)` : one.name) },
+          { title: "State there", by: state, show: (one) => <Dot tone={one.state === "away" ? "bad" : (TONES[state(one)] ?? "dim")}>{state(one)}</Dot> },
+        ]}
+      />
+    </Card>
   );
 }
 
@@ -203,6 +248,7 @@ function OneServer({ server }: { server: Server }) {
           </p>
         </div>
       ) : null}
+      <AtNodes name={server.name} />
       <div class="columns">
         <Card title="State">
           <Facts

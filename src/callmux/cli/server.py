@@ -14,7 +14,7 @@ from typing import Any
 
 from callmux.cli.console import print_json
 from callmux.cli.grammar.server import COMMANDS
-from callmux.cli.parsing import Given, read
+from callmux.cli.parsing import Given, read, refusal
 from callmux.cli.running import running_servers
 from callmux.cli.shown_server import entry, server_lines
 from callmux.config.load import find_config, load_config
@@ -36,6 +36,8 @@ def run(args: list[str], config_option: str | None) -> int:
         from callmux.cli import server_remote
 
         return server_remote.run(given, listener)
+    if given.command.word in ("restart", "stop", "start") and given.text("--node") is not None:
+        raise refusal(given.command, "--node needs --url: the address of one of the nodes")
     match given.command.word:
         case "list":
             return _list(given, config_option)
@@ -69,7 +71,7 @@ def run(args: list[str], config_option: str | None) -> int:
 def _listener(given: Given) -> str | None:
     """The listener that a command is for; None for the configuration of this machine."""
     match given.command.word:
-        case "list" | "remove" | "enable" | "disable" | "restart":
+        case "list" | "remove" | "enable" | "disable" | "restart" | "stop" | "start":
             return given.text("--listener") or given.text("--url")
         case "add" | "set":
             # `--url` is the address of the server there.

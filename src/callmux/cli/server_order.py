@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from secrets import token_hex
 
 from callmux.cli.console import print_json
 from callmux.cli.parsing import Given, nearest
@@ -30,7 +31,8 @@ def run(given: Given, config_option: str | None) -> int:
     if name not in config.servers:
         raise UsageError(f'Server "{name}" not found in {path}{nearest(name, list(config.servers))}')
     seconds = config.connect_milliseconds(name) / 1000 + GRACE_SECONDS
-    records = asked(path, env, {"method": word, "server": name}, seconds)
+    # Processes that are nodes of one cluster tell each other: each of them does it once.
+    records = asked(path, env, {"method": word, "server": name, "order": token_hex(8)}, seconds)
     wanted = {"sleeping", "starting"} if word == "stop" else {"connected", "sleeping"}
     outcomes = [
         {"pid": pid, "ok": record.get("state") in wanted, "state": record.get("state")}

@@ -68,8 +68,13 @@ async def _run(given: Given, client: ManagementClient) -> int:
             answers = [await (_add if word == "add" else _set)(given, client)]
         elif word == "remove":
             answers = [await client.remove_server(given.words[0])]
-        elif word == "restart":
-            answers = [await client.restart_server(given.words[0])]
+        elif word in ("restart", "stop", "start"):
+            orders = {
+                "restart": client.restart_server,
+                "stop": client.stop_server,
+                "start": client.start_server,
+            }
+            answers = [await orders[word](given.words[0], node=given.text("--node"))]
         else:
             known = {str(server["name"]) for server in await client.servers()}
             for name in given.words:
@@ -84,7 +89,10 @@ async def _run(given: Given, client: ManagementClient) -> int:
             print_json(answer)
         else:
             state = f" ({answer['state']})" if "state" in answer else ""
-            print(f'{str(answer["action"]).capitalize()} server "{answer["server"]}"{state}')
+            nodes = f", told to {', '.join(answer['nodes'])}" if answer.get("nodes") else ""
+            print(f'{str(answer["action"]).capitalize()} server "{answer["server"]}"{state}{nodes}')
+            if "problem" in answer:
+                print(f"Note: {answer['problem']}", file=sys.stderr)
     return 0
 
 

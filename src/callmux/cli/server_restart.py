@@ -9,6 +9,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from callmux.cli.console import print_json
@@ -52,14 +53,16 @@ def _ask_all(path: Path, env: dict[str, str], name: str, seconds: float) -> list
     found = sockets(path, env)
     if not found:
         return []
+    # Processes that are nodes of one cluster tell each other: each of them restarts it once.
+    request = {"method": "restart", "server": name, "order": token_hex(8)}
     with ThreadPoolExecutor(len(found)) as pool:
-        outcomes = pool.map(lambda pid: _ask_one(pid, found[pid], name, seconds), found)
+        outcomes = pool.map(lambda pid: _ask_one(pid, found[pid], request, seconds), found)
         return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _ask_one(pid: int, path: Path, name: str, seconds: float) -> dict[str, Any] | None:
+def _ask_one(pid: int, path: Path, request: dict[str, str], seconds: float) -> dict[str, Any] | None:
     try:
-        record = ask(path, {"method": "restart", "server": name}, seconds)
+        record = ask(path, request, seconds)
     except Unreachable as error:
         return {"pid": pid, "ok": False, "error": error.message} if is_running(pid) else None
     except CallmuxError as error:

@@ -35,6 +35,7 @@ from callmux.observe.history import USUAL
 from callmux.observe.recent import Recent, words_of
 from callmux.process.host import Host
 from callmux.protocol.sse import event as frame
+from callmux.server_orders import ACTIONS
 from callmux.tasks import at_once
 from callmux.timestamps import iso
 from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal, Tree
@@ -55,7 +56,7 @@ MANAGE = "/manage"
 """Below it stands the management interface, for browsers that may use it."""
 _LINKED = ("", "/enter")
 """Where links of other pages may lead."""
-_RESTART, _CLEAR = "/restart", f"{MANAGE}/cache/clear"
+_ORDERS, _CLEAR = tuple(f"/{action}" for action in ACTIONS), f"{MANAGE}/cache/clear"
 
 Page: TypeAlias = Callable[[Exchange], Awaitable[None]]
 
@@ -165,8 +166,8 @@ class DashboardPages:
     async def _manage(self, exchange: Exchange, rest: str) -> None:
         """Does what the management interface does, for a browser that may."""
         powers = self._entry.powers(exchange)
-        restarts = exchange.method == "POST" and (rest.endswith(_RESTART) or rest == _CLEAR)
-        _check(powers.steer if restarts or exchange.method == "GET" else powers.manage)
+        orders = exchange.method == "POST" and (rest.endswith(_ORDERS) or rest == _CLEAR)
+        _check(powers.steer if orders or exchange.method == "GET" else powers.manage)
         if exchange.method != "GET":
             self._entry.check_change(exchange)
         before = exchange.principal

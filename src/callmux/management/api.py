@@ -7,6 +7,7 @@ asks, `callmux.guard.managers` has found out; what they may do is decided here.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from callmux.config.veil import EVERYWHERE
@@ -16,6 +17,7 @@ from callmux.guard.principal import MANAGERS
 from callmux.management import editing
 from callmux.management.changes import DONE, Changes
 from callmux.management.openapi import description
+from callmux.server_orders import Action, read_order
 from callmux.transport.http.exchange import Exchange, Refusal
 from callmux.transport.http.intake import read_body
 
@@ -24,7 +26,13 @@ MOST_BYTES = 1024 * 1024
 NO_STORE = {"cache-control": "no-store"}
 MAY_NOT_READ = "Management read access is not allowed"
 MAY_NOT_WRITE = "Management auth is required for mutations"
-_PAGES = ("", "/status", "/config/effective", "/servers", "/cache/clear", "/openapi.json")
+ORDERS: dict[str, tuple[Action, str]] = {
+    "/restart": ("restart", "restarted"),
+    "/stop": ("stop", "stopped"),
+    "/start": ("start", "started"),
+}
+"""What can be done with a server behind its name, and how the answer says that it was."""
+_PAGES = ("", "/status", "/config/effective", "/servers", "/nodes", "/cache/clear", "/openapi.json")
 
 
 class ManagementPages:
@@ -46,7 +54,8 @@ class ManagementPages:
         if rest in _PAGES:
             return f"{self._base}{rest}"
         if rest.startswith("/servers/"):
-            return f"{self._base}/servers/{{server}}{'/restart' if rest.endswith('/restart') else ''}"
+            ending = next((ending for ending in ORDERS if rest.endswith(ending)), "")
+            return f"{self._base}/servers/{{server}}{ending}"
         return f"{self._base}/{{unmatched}}"
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -89,6 +98,7 @@ class ManagementPages:
             "/status": self._status,
             "/config/effective": changes.effective,
             "/servers": lambda: {"servers": changes.servers()},
+            "/nodes": changes.nodes,
             "/openapi.json": lambda: description(self._base),
         }
         make = found.get(rest)
@@ -123,8 +133,9 @@ class ManagementPages:
             return lambda exchange: self._patch(exchange, name)
         if method == "DELETE":
             return lambda exchange: self._delete(exchange, name)
-        if method == "POST" and (server := name.removesuffix("/restart")) != name and server:
-            return lambda exchange: self._restart(exchange, server)
+        for ending, (action, done) in ORDERS.items():
+            if method == "POST" and (server := name.removesuffix(ending)) != name and server:
+                return partial(self._order, action=action, done=done, name=server)
         return None
 
     async def _body(self, exchange: Exchange, known: Sequence[str]) -> dict[str, Any]:
@@ -176,9 +187,11 @@ class ManagementPages:
         await self._changes.change(action, name, make, _by(exchange))
         return 201 if action == "add_server" else 200, {"action": DONE[action], "server": name}
 
-    async def _restart(self, exchange: Exchange, name: str) -> tuple[int, Any]:
-        record = await self._changes.restart(name, _by(exchange))
-        return 200, {"action": "restarted", "server": name, "state": record.get("state")}
+    async def _order(self, exchange: Exchange, *, action: Action, done: str, name: str) -> tuple[int, Any]:
+        order = read_order(action, name, await self._body(exchange, editing.ORDERING))
+        record = await self._changes.order(order, _by(exchange))
+        more = {key: record[key] for key in ("nodes", "problem") if key in record}
+        return 200, {"action": done, "server": name, "state": record.get("state"), **more}
 
     async def _clear(self, exchange: Exchange) -> tuple[int, Any]:
         body = await self._body(exchange, editing.CLEARING)

@@ -27,6 +27,8 @@ from callmux.management.shown import shown_document, shown_entry
 from callmux.observe.facts import Reloaded, ServersManaged
 from callmux.private_files import write_private
 from callmux.process.host import Host
+from callmux.process.orders import give
+from callmux.server_orders import ServerOrder
 from callmux.serving.reading import ConfigReader
 from callmux.timestamps import iso
 
@@ -39,6 +41,7 @@ FOLLOW_SECONDS = 2.0
 START_SECONDS = 10.0
 """How long whoever looks waits for servers that are still starting."""
 DONE = {"add_server": "added", "patch_server": "updated", "delete_server": "deleted"}
+DOING = {"restart": "restarting", "stop": "stopping", "start": "starting"}
 
 Make = Callable[[dict[str, Any] | None], dict[str, Any] | None]
 
@@ -289,19 +292,27 @@ class Changes:
             raise NotSaved(f'cannot write "{state}": {why}. Nothing was changed') from None
         self._known = overlay
 
-    async def restart(self, name: str, by: str) -> dict[str, Any]:
-        """Restarts one server; gives how it is.
+    async def order(self, order: ServerOrder, by: str) -> dict[str, Any]:
+        """Has one server restarted, stopped or started, here and at other nodes; gives how it is.
 
         Raises:
             ServerNotFound, ServerDisabled: There is no such server, or it is not to run.
+            CallmuxError: It is for another node, which is not there or cannot be told.
         """
+        name, action = order.server, order.action
         if name not in self.config.servers:
             raise ServerNotFound(f'server "{name}" not found', server=name)
         if self.config.servers[name].disabled:
-            raise ServerDisabled(f'server "{name}" is disabled; enable it before restarting', server=name)
-        record = await self._host.restart(name, f"asked for over the management interface by {by}")
-        self._host.bus.publish(ServersManaged(action="restart_server", server=name, by=by))
+            doing = DOING[action]
+            raise ServerDisabled(f'server "{name}" is disabled; enable it before {doing}', server=name)
+        record = await give(self._host, order, f"asked for over the management interface by {by}")
+        self._host.bus.publish(ServersManaged(action=f"{action}_server", server=name, by=by))
         return record
+
+    def nodes(self) -> dict[str, Any]:
+        """The listeners that are one, as this one sees them; without `state.node` there are none."""
+        found: dict[str, Any] = self._host.diagnostics().get("cluster") or {"nodes": []}
+        return found
 
     async def clear_cache(self, tool: str | None, server: str | None) -> dict[str, Any]:
         """Forgets cached results; gives what the cache says of itself then."""

@@ -151,9 +151,30 @@ class ManagementClient:
         query = "?dryRun=true" if dry_run else ""
         return await self._object("DELETE", f"servers/{quote(name, safe='')}{query}")
 
-    async def restart_server(self, name: str) -> dict[str, Any]:
-        """Restarts a server; sessions go on."""
-        return await self._object("POST", f"servers/{quote(name, safe='')}/restart")
+    async def restart_server(self, name: str, *, node: str | None = None) -> dict[str, Any]:
+        """Restarts a server; sessions go on.
+
+        Args:
+            node: The one node that it is for, where several listeners are one; all where absent.
+        """
+        return await self._ordered(name, "restart", node)
+
+    async def stop_server(self, name: str, *, node: str | None = None) -> dict[str, Any]:
+        """Stops a server once its calls are done, until its next call. See `restart_server`."""
+        return await self._ordered(name, "stop", node)
+
+    async def start_server(self, name: str, *, node: str | None = None) -> dict[str, Any]:
+        """Starts a server that sleeps or is down. See `restart_server`."""
+        return await self._ordered(name, "start", node)
+
+    async def _ordered(self, name: str, action: str, node: str | None) -> dict[str, Any]:
+        body = None if node is None else {"node": node}
+        return await self._object("POST", f"servers/{quote(name, safe='')}/{action}", body)
+
+    async def nodes(self) -> list[dict[str, Any]]:
+        """The listeners that are one, those that are away among them; none without `state.node`."""
+        found = await self._object("GET", "nodes")
+        return [*found.get("nodes", ()), *found.get("away", ())]
 
     async def clear_cache(self, *, tool: str | None = None, server: str | None = None) -> dict[str, Any]:
         """Forgets cached results: all, or those of a tool, a server, or both."""

@@ -19,6 +19,7 @@ _LISTS = ("tools", "addTools", "removeTools")
 ADDING = ("name", "config", "dryRun")
 CHANGING = ("config", *_LISTS, "disabled", "dryRun")
 CLEARING = ("tool", "server")
+ORDERING = ("node",)
 
 
 def read_object(body: bytes, known: Iterable[str]) -> dict[str, Any]:

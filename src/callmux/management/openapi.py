@@ -60,9 +60,11 @@ _SCHEMAS: dict[str, Any] = {
         "type": "object",
         "required": ["action", "server"],
         "properties": {
-            "action": {"enum": ["added", "updated", "deleted", "restarted"]},
+            "action": {"enum": ["added", "updated", "deleted", "restarted", "stopped", "started"]},
             "server": {"type": "string"},
             "state": {"type": "string"},
+            "nodes": {**_NAMES, "description": "The other nodes that were told."},
+            "problem": {"type": "string", "description": "Why other nodes were not told."},
         },
     },
     "Preview": {
@@ -107,6 +109,34 @@ _SCHEMAS: dict[str, Any] = {
             "dryRun": _DRY,
         },
     },
+    "Ordered": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "node": {"type": "string", "description": "The one node that it is for; all where absent."}
+        },
+    },
+    "Nodes": {
+        "type": "object",
+        "required": ["nodes"],
+        "properties": {
+            "nodes": {"type": "array", "items": {"$ref": "#/components/schemas/Node"}},
+            "away": {"type": "array", "items": {"$ref": "#/components/schemas/Node"}},
+        },
+    },
+    "Node": {
+        "type": "object",
+        "required": ["id", "name", "state", "version"],
+        "properties": {
+            "id": {"type": "string"},
+            "name": {"type": "string"},
+            "state": {"enum": ["up", "leaving", "away"]},
+            "version": {"type": "string"},
+            "sessions": {"type": "integer"},
+            "servers": {"type": "object", "additionalProperties": {"type": "string"}},
+            "self": {"const": True},
+        },
+    },
     "Chosen": {
         "type": "object",
         "additionalProperties": False,
@@ -131,7 +161,7 @@ def description(base: str) -> dict[str, Any]:
     """
     name = [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]
     dry = [{"name": "dryRun", "in": "query", "schema": {"enum": ["true", "false"]}}]
-    paths = {
+    paths: dict[str, Any] = {
         "/status": {"get": _page("status", "What runs", "Status")},
         "/config/effective": {"get": _page("effectiveConfig", "The configuration in force", "Config")},
         "/servers": {
@@ -146,10 +176,14 @@ def description(base: str) -> dict[str, Any]:
                 **_act("removeServer", "Removes a server", {200: "Done|Preview"}),
             },
         },
-        "/servers/{name}/restart": {
-            "parameters": name,
-            "post": _act("restartServer", "Restarts a server", {200: "Done"}),
+        **{
+            f"/servers/{{name}}/{action}": {
+                "parameters": name,
+                "post": _act(f"{action}Server", f"{about} a server", {200: "Done"}, "Ordered"),
+            }
+            for action, about in (("restart", "Restarts"), ("stop", "Stops"), ("start", "Starts"))
         },
+        "/nodes": {"get": _page("nodes", "The listeners that are one", "Nodes")},
         "/cache/clear": {"post": _act("clearCache", "Forgets results", {200: "Cleared"}, "Chosen")},
         "/openapi.json": {"get": _page("openapi", "This document", "Config")},
     }
@@ -181,7 +215,7 @@ def _act(id: str, about: str, good: dict[int, str], body: str | None = None) -> 
     }
     if body is not None:
         content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}}}
-        operation["requestBody"] = {"content": content, "required": body != "Chosen"}
+        operation["requestBody"] = {"content": content, "required": body not in ("Chosen", "Ordered")}
     return operation
 
 

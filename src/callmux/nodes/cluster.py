@@ -12,16 +12,17 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from callmux.errors import StoreUnavailable
+from callmux.errors import InvalidArguments, StoreUnavailable
 from callmux.nodes.journal import Journal
 from callmux.nodes.membership import BEAT_SECONDS, Membership
-from callmux.nodes.orders import ASKED, Orders
+from callmux.nodes.orders import Orders
 from callmux.nodes.owners import Owners
 from callmux.nodes.passing import Passing
 from callmux.nodes.placing import Here, Placing
 from callmux.nodes.register import Register
 from callmux.nodes.sealing import NodeKeys
 from callmux.protocol.jsonrpc import Request, on_one_line, parse
+from callmux.server_orders import ServerOrder
 from callmux.stores.redis_connection import RedisConnection
 from callmux.tasks import TaskSet
 from callmux.transport.http.exchange import Exchange
@@ -33,8 +34,8 @@ log = logging.getLogger(__name__)
 class House(Protocol):
     """The servers of a node. Implemented by `callmux.serving.clustering` over the host."""
 
-    async def restart(self, name: str, why: str) -> object:
-        """Restarts a server."""
+    async def carry_out(self, order: ServerOrder, why: str) -> object:
+        """Carries out here what was ordered elsewhere."""
 
     def server_states(self) -> dict[str, str]:
         """How each server is."""
@@ -79,7 +80,7 @@ class Cluster:
             register, name, address, version, listener.now, self._returned, self._changed, self._seen
         )
         self._house = house
-        self._orders = Orders(register, house.restart)
+        self._orders = Orders(register, self._is_called, house.carry_out)
         self.owners = Owners(register, self.membership)
         self.passing = Passing(keys, lambda: self.membership.id)
         self.placing = Placing(self.membership, self.owners, self.passing, listener, is_safe)
@@ -137,10 +138,44 @@ class Cluster:
         except StoreUnavailable as error:
             log.debug("a session is not free for others yet: %s", error)
 
-    def restarted(self, server: str, why: str) -> None:
-        """A server was restarted here: it is restarted everywhere, where a person asked for that."""
-        if why.startswith(ASKED):
-            self._tasks.spawn(self._orders.give(server))
+    # ---- what people order -----------------------------------------------------------------------------
+
+    def _is_called(self, node: str) -> bool:
+        return node in (self.membership.id, self.membership.facts.name)
+
+    def is_new(self, token: str) -> bool:
+        """Whether an order has not been heard of here before; from now on it has."""
+        return self._orders.is_new(token)
+
+    def is_for_us(self, order: ServerOrder) -> bool:
+        """Whether an order is for this node, alone or among others.
+
+        Raises:
+            InvalidArguments: It is for a node that is not there.
+        """
+        if not order.node or self._is_called(order.node):
+            return True
+        if not self._reached(order.node):
+            names = ", ".join(sorted({node.name for node in self.membership.nodes.values()}))
+            what = f'there is no node "{order.node}" now: node must be one of {names}, or left out for all'
+            raise InvalidArguments(what, field="node")
+        return False
+
+    async def tell(self, order: ServerOrder) -> list[str]:
+        """Tells the other nodes, or the one that it is for; gives their names.
+
+        Raises:
+            StoreUnavailable: They cannot be told.
+        """
+        await self._orders.tell(order)
+        return self._reached(order.node)
+
+    def _reached(self, node: str) -> list[str]:
+        """The names of the other nodes that are there: all, or those that are called so."""
+        others = [one for one in self.membership.nodes.values() if one.id != self.membership.id]
+        return sorted(one.name for one in others if not node or node in (one.id, one.name))
+
+    # ---- what the sessions tell it ---------------------------------------------------------------------
 
     def _seen(self) -> tuple[int, dict[str, str]]:
         return len(self.owners), self._house.server_states()
@@ -191,6 +226,7 @@ class Cluster:
             {
                 "id": node.id,
                 "name": node.name,
+                "state": "leaving" if node.leaving else "up",
                 "version": node.version,
                 "sessions": node.sessions,
                 "servers": node.servers,
@@ -204,6 +240,7 @@ class Cluster:
             "name": self.membership.facts.name,
             "nodes": nodes,
             "lost": [node.id for node in self.membership.lost.values()],
+            "away": self._away(),
             "sessions": len(self.owners),
             "sessionsLost": self._lost,
             **self.placing.counts,
@@ -211,3 +248,10 @@ class Cluster:
         if self.membership.problem:
             facts["problem"] = self.membership.problem
         return facts
+
+    def _away(self) -> list[dict[str, Any]]:
+        """The nodes that were lost and are not back."""
+        return [
+            {"id": node.id, "name": node.name, "state": "away", "version": node.version}
+            for node in self.membership.lost.values()
+        ]

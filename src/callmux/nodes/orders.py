@@ -1,25 +1,32 @@
-"""What is asked of one node and concerns all of them: a server that is restarted.
+"""What is asked of one node and concerns others: servers that are restarted, stopped or started.
 
-Made by `callmux.nodes.cluster`. An order is a number in Redis, which every node reads with its heartbeat: so
-a node that was away when it was given carries it out when it is back. One that starts later need not. No
-heartbeat waits until a server is there again.
+Made by `callmux.nodes.cluster`. Orders stand in Redis, one after the other. Every node reads them with its
+heartbeat: so a node that was away when one was given carries it out when it is back. One that starts later
+need not. No heartbeat waits until a server is there again; orders about one server are carried out one after
+the other.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
+from weakref import WeakValueDictionary
+
+import msgspec
 
 from callmux.errors import CallmuxError, StoreUnavailable
 from callmux.nodes.register import Register
+from callmux.server_orders import ServerOrder
 from callmux.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
-ELSEWHERE = "it was restarted at another node"
-"""Why a server is restarted here that somebody has restarted there."""
-ASKED = "asked for"
-"""How the reason begins where a person has asked for a restart: other reasons are each node's own."""
+ELSEWHERE = "it was asked for at another node"
+"""Why something is done here that a person has asked for there."""
+REMEMBERED = 1000
+"""Orders of which it is known that they were heard of here."""
 
 
 class Orders:
@@ -27,24 +34,43 @@ class Orders:
 
     Args:
         register: Where they stand.
-        restart: Restarts a server here, and says why; raises `CallmuxError` where there is none.
+        is_ours: Whether one of this name or id is this node.
+        carry_out: Carries an order out here, and says why; raises `CallmuxError` where it cannot.
     """
 
-    def __init__(self, register: Register, restart: Callable[[str, str], Awaitable[object]]) -> None:
+    def __init__(
+        self,
+        register: Register,
+        is_ours: Callable[[str], bool],
+        carry_out: Callable[[ServerOrder, str], Awaitable[object]],
+    ) -> None:
         self._register = register
-        self._restart = restart
-        self._known: dict[str, int] | None = None
-        self._tasks = TaskSet("orders for all nodes")
+        self._is_ours = is_ours
+        self._carry_out = carry_out
+        self._place = ""
+        self._heard: dict[str, None] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._tasks = TaskSet("orders of other nodes")
 
-    async def give(self, server: str) -> None:
-        """A server was restarted here, and is to be everywhere."""
-        try:
-            number = await self._register.restarted(server)
-        except StoreUnavailable as error:
-            log.warning('"%s" was restarted at this node alone: %s', server, error)
-            return
-        if self._known is not None:
-            self._known[server] = number
+    def is_new(self, token: str) -> bool:
+        """Whether an order has not been heard of here before; from now on it has."""
+        if token in self._heard:
+            return False
+        self._heard[token] = None
+        while len(self._heard) > REMEMBERED:
+            del self._heard[next(iter(self._heard))]
+        return True
+
+    async def tell(self, order: ServerOrder) -> None:
+        """Tells the other nodes what is done here.
+
+        Raises:
+            StoreUnavailable: They cannot be told.
+        """
+        token = order.token or secrets.token_hex(8)
+        if not order.node:
+            self.is_new(token)
+        await self._register.tell(msgspec.structs.replace(order, token=token))
 
     async def close(self) -> None:
         """Ends what is being carried out."""
@@ -53,20 +79,27 @@ class Orders:
     async def look(self) -> None:
         """Begins to carry out what was ordered since the last look."""
         try:
-            now = await self._register.restarts()
+            if not self._place:
+                # Whatever was ordered before this node began is done.
+                self._place = await self._register.last_told()
+                return
+            self._place, orders = await self._register.told(self._place)
         except StoreUnavailable as error:
             log.debug("orders are looked for later: %s", error)
             return
-        before, self._known = self._known, now
-        if before is None:
-            # Whatever was ordered before this node began is done.
-            return
-        for server, number in now.items():
-            if number > before.get(server, 0):
-                self._tasks.spawn(self._carry_out(server))
+        for order in orders:
+            if (not order.node or self._is_ours(order.node)) and self.is_new(order.token):
+                self._tasks.spawn(self._in_turn(order, self._turn(order.server)))
 
-    async def _carry_out(self, server: str) -> None:
-        try:
-            await self._restart(server, ELSEWHERE)
-        except CallmuxError as error:
-            log.info('"%s" is not restarted here: %s', server, error.message)
+    def _turn(self, server: str) -> asyncio.Lock:
+        turn = self._turns.get(server)
+        if turn is None:
+            turn = self._turns[server] = asyncio.Lock()
+        return turn
+
+    async def _in_turn(self, order: ServerOrder, turn: asyncio.Lock) -> None:
+        async with turn:
+            try:
+                await self._carry_out(order, ELSEWHERE)
+            except CallmuxError as error:
+                log.info('could not %s "%s" here: %s', order.action, order.server, error.message)

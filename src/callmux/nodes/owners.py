@@ -122,7 +122,7 @@ class Owners:
             StoreUnavailable: Nobody can be told.
         """
         self._membership.drop(node)
-        await self._register.remove(node)
+        await self._register.lapse(node)
         await self._membership.beat()
 
     async def over(self, session: str) -> None:

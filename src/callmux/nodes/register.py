@@ -1,4 +1,4 @@
-"""Which nodes there are, and which of them owns a session: what stands in Redis about that.
+"""Which nodes there are, which of them owns a session, and what all are told: how that stands in Redis.
 
 Made by `callmux.nodes.cluster`; used by `callmux.nodes.membership` and `callmux.nodes.owners`. Every script
 touches one key, so that it is one step in a cluster of Redis servers, too. Time is that of Redis.
@@ -10,10 +10,15 @@ import hashlib
 
 import msgspec
 
+from callmux.server_orders import ServerOrder
 from callmux.stores.redis_connection import RedisConnection, Script
 
-FORGOTTEN_MS = 60_000
+FORGOTTEN_MS = 900_000
 """How long a node that is silent is listed as lost."""
+ORDERS = 1000
+"""Orders that are kept: more than are given between two heartbeats."""
+ORDERS_MS = 3600 * 1000
+"""How long they are kept after the last one."""
 OWNER_MS = 7 * 24 * 3600 * 1000
 """How long it is known who owned a session: as long as ids of sessions hold."""
 
@@ -30,12 +35,31 @@ if lives or first == '1' then
   taken = 1
 end
 local all = redis.call('HGETALL', KEYS[1])
+local kept = {}
 for n = 1, #all, 2 do
-  if all[n] ~= 'since' and tonumber(string.match(all[n + 1], '^%d+')) < now - forgotten then
+  local gone = false
+  if all[n] ~= 'since' then
+    local ends, described = string.match(all[n + 1], '^(%d+) (.*)$')
+    -- Whoever begins takes the place of an earlier process of the same name that has ended.
+    local back = first == '1' and all[n] ~= id and tonumber(ends) < now
+      and cjson.decode(described).name == cjson.decode(about).name
+    gone = back or tonumber(ends) < now - forgotten
+  end
+  if gone then
     redis.call('HDEL', KEYS[1], all[n])
+  else
+    kept[#kept + 1] = all[n]
+    kept[#kept + 1] = all[n + 1]
   end
 end
-return {taken, string.format('%.0f', now), all}
+return {taken, string.format('%.0f', now), kept}
+""")
+_LAPSE = Script("""
+local here = redis.call('HGET', KEYS[1], ARGV[1])
+if not here then return 0 end
+local t = redis.call('TIME')
+local ended = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000) - 1)
+return redis.call('HSET', KEYS[1], ARGV[1], ended .. string.match(here, '^%d+(.*)$'))
 """)
 _REMOVE = Script("return redis.call('HDEL', KEYS[1], ARGV[1])")
 _CLAIM = Script("""
@@ -55,6 +79,24 @@ _FORGET = Script("""
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """)
+
+_TELL = Script("""
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'order', ARGV[3])
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+""")
+_TOLD = Script("""
+local found = {}
+if ARGV[1] == '' then
+  local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+  return {last[1] and last[1][1] or '0-0'}
+end
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', 100)) do
+  found[#found + 1] = entry[1]
+  found[#found + 1] = entry[2][2]
+end
+return found
+""")
+_ORDER = msgspec.json.Decoder(ServerOrder)
 
 
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +146,7 @@ class Register:
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
-        self._nodes, self._orders = connection.key("nodes"), connection.key("restarts")
+        self._nodes, self._orders = connection.key("nodes"), connection.key("orders")
 
     async def beat(self, about: NodeFacts, lease_ms: int, *, first: bool) -> Beat:
         """Keeps the lease of a node, or begins it with the `first` beat; gives who else is there."""
@@ -124,18 +166,29 @@ class Register:
             (nodes if int(until) >= now else lost)[facts.id] = facts
         return Beat(bool(taken), now - since, nodes, lost)
 
+    async def lapse(self, node: str) -> None:
+        """The lease of a node that is lost ends now."""
+        await self._connection.evaluate(_LAPSE, [self._nodes], node)
+
     async def remove(self, node: str) -> None:
-        """The lease of a node ends now."""
+        """The lease of a node that ends as it should ends now: nobody misses it."""
         await self._connection.evaluate(_REMOVE, [self._nodes], node)
 
-    async def restarted(self, server: str) -> int:
-        """A server is to be restarted at every node; gives the number of that order."""
-        return int(await self._connection.run("HINCRBY", self._orders, server, 1))
+    async def tell(self, order: ServerOrder) -> None:
+        """Every node is told an order with its next heartbeat."""
+        text = msgspec.json.encode(order)
+        await self._connection.evaluate(_TELL, [self._orders], ORDERS, ORDERS_MS, text)
 
-    async def restarts(self) -> dict[str, int]:
-        """The number of the last order to restart each server."""
-        found = await self._connection.run("HGETALL", self._orders)
-        return {bytes(name).decode(): int(number) for name, number in found.items()}
+    async def last_told(self) -> str:
+        """The place of the last order that was told."""
+        (place,) = await self._connection.evaluate(_TOLD, [self._orders], "")
+        return bytes(place).decode()
+
+    async def told(self, after: str) -> tuple[str, list[ServerOrder]]:
+        """What was told after that place, and the place of the last of it."""
+        found = await self._connection.evaluate(_TOLD, [self._orders], after)
+        place = bytes(found[-2]).decode() if found else after
+        return place, [_ORDER.decode(text) for text in found[1::2]]
 
     async def claim(self, session: str, node: str, before: str, *, absent: bool) -> tuple[str, int]:
         """Takes a session for `node` if it is free, or owned by `before`; gives who owns it now, and the

@@ -229,7 +229,8 @@ class ServersManaged(Fact, frozen=True, kw_only=True):
     """Somebody changed a server, or wanted to. Published by `callmux.management.changes`.
 
     Attributes:
-        action: `add_server`, `patch_server`, `delete_server` or `restart_server`.
+        action: `add_server`, `patch_server` or `delete_server`; `restart_server`, `stop_server` or
+            `start_server`.
         by: Who, such as `management:ops`.
         error: Why it was not done; empty where it was.
     """

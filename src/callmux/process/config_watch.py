@@ -21,6 +21,7 @@ from callmux.process.file_watch import reload_on_change
 from callmux.process.host import Host
 from callmux.process.rebuilds import restart_rebuilt
 from callmux.process.usage import usage
+from callmux.server_orders import read_order
 from callmux.tasks import TaskSet
 from callmux.timestamps import iso
 
@@ -59,10 +60,8 @@ async def watch_and_answer(
             return invite(request.get("person") is True)
         if method == "ps":
             return usage(host.runtime.servers)
-        if method in ("stop", "start") and isinstance(name, str):
-            return await (orders.stop if method == "stop" else orders.start)(host, name)
-        if method == "restart" and isinstance(name, str):
-            return await host.restart(name, "asked for by command")
+        if method in ("restart", "stop", "start") and isinstance(name, str):
+            return await orders.give(host, read_order(method, name, request), "asked for by command")
         if method == "log" and isinstance(name, str):
             return _log(host, name, request)
         raise InvalidArguments(

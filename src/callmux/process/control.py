@@ -5,8 +5,8 @@ a directory that only its owner may enter (mode 0700), named after the configura
 finds every process that runs with it, stdio sessions and listeners alike. One JSON object a line, one request
 each:
 
-    {"method": "restart", "server": "NAME"}  ->  {"result": {...}} or {"error": {"code": ..., "message": ...}}
-    {"method": "stop" | "start", "server": "NAME"}  ->  the same
+    {"method": "restart" | "stop" | "start", "server": "NAME", "order": TOKEN}  ->  {"result": {...}} or
+        {"error": {"code": ..., "message": ...}}; an order of the same token is carried out once
     {"method": "servers"}  ->  the state of every server
     {"method": "ps"}  ->  the processes of every server, and who uses them
     {"method": "approvals"}  ->  the calls that wait for a person's approval

@@ -50,6 +50,7 @@ from callmux.upstream.visits import VISIT_OVER
 if TYPE_CHECKING:
     from callmux.guard.principal import Principal
     from callmux.router.offers import Offers
+    from callmux.server_orders import Others
     from callmux.upstream.links.head_start import HeadStarts
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Host:
         reloads: How reloading has gone.
         strict_failure: Set once `strictStartup` has found servers that cannot be started.
         desk: Where questions to people wait.
-        restarted: Told of a server that somebody has restarted here; None where nobody else has it, too.
+        others: The other nodes of this one; None where there are none.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class Host:
         )
         self.strict_failure: asyncio.Future[StartupFailed] = asyncio.get_running_loop().create_future()
         self._stores = Stores(bus=self.bus) if shared is None else shared.stores(self.bus)
-        self.restarted: Callable[[str, str], None] | None = None
+        self.others: Others | None = None
         self.desk = Desk(state, single=single, clock=self._clock)
         self.diagnostics: Callable[[], dict[str, Any]] = dict
         self.reloads = Reloads(self._clock, self.bus)
@@ -318,8 +319,6 @@ class Host:
         self._stores.wrote(name)
         if self.started:
             await server.restart()
-        if self.restarted is not None:
-            self.restarted(name, why)
         return server.record()
 
     def server_records(self) -> list[dict[str, Any]]:

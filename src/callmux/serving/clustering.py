@@ -22,9 +22,11 @@ from callmux.nodes.cluster import Cluster
 from callmux.nodes.endpoint import NodeEndpoint
 from callmux.nodes.sealing import NodeKeys
 from callmux.process.host import Host
+from callmux.process.orders import carry_out
 from callmux.process.shared_state import SharedState
 from callmux.protocol.jsonrpc import Request
 from callmux.secrets.single import looked_up
+from callmux.server_orders import ServerOrder
 from callmux.transport.http.app import App
 from callmux.transport.http.exchange import Exchange
 from callmux.transport.http.listener import STEP_SECONDS, Listener
@@ -124,7 +126,7 @@ async def clustered(
     is_safe = partial(_is_safe, host)
     house = _House(host)
     cluster = Cluster(shared.connection, keys, name, address, __version__, listener, is_safe, house)
-    host.restarted = cluster.restarted
+    host.others = cluster
     listener.nodes, listener.patience = cluster, PATIENCE_SECONDS
 
     async def serve(exchange: Exchange) -> None:
@@ -147,8 +149,8 @@ class _House:
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    async def restart(self, name: str, why: str) -> object:
-        return await self._host.restart(name, why)
+    async def carry_out(self, order: ServerOrder, why: str) -> object:
+        return await carry_out(self._host, order, why)
 
     def server_states(self) -> dict[str, str]:
         return {record["name"]: record["state"] for record in self._host.server_records()}

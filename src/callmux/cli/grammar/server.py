@@ -13,6 +13,11 @@ _REMOTE = (
     Option("--token-file", "its token, where CALLMUX_MANAGEMENT_TOKEN is not to be used", "FILE"),
 )
 _ELSEWHERE = (*_REMOTE, Option("--url", "the same as --listener", "URL"))
+_ORDERED = (
+    *_ELSEWHERE,
+    Option("--node", "with --url, where several listeners are one: only at this node", "NODE"),
+)
+_OVER_NODES = "Where several listeners are one (state.node), it concerns all of them."
 
 _ENTRY = (
     Option("--tools", "expose only these tools; an empty list exposes none", "A,B"),
@@ -182,16 +187,18 @@ _RESTART = Command(
     "server restart",
     "restart a server in every callmux that runs with the configuration",
     arguments=(_NAME,),
-    options=(*_ELSEWHERE, JSON),
+    options=(*_ORDERED, JSON),
     examples=(
         Example("callmux server restart mine", "sessions go on, and so do calls in flight"),
         Example("callmux server restart mine --config ./callmux.json", "the processes of another file"),
         Example("callmux server restart mine --url https://tools.example", "at a listener elsewhere"),
+        Example("callmux server restart mine --url https://tools.example --node n2", "at one of its nodes"),
     ),
     notes=(
         "Calls in flight finish on the old process, new ones wait for the new one; agents are told"
         " only if its tools have changed. Exit code 1 if nothing runs or the server does not"
         " come up again. The key watch of a server does the same whenever its files change.",
+        _OVER_NODES,
     ),
 )
 
@@ -199,18 +206,18 @@ _STOP = Command(
     "server stop",
     "stop a server in every callmux that runs with the configuration, until somebody needs it",
     arguments=(_NAME,),
-    options=(JSON,),
+    options=(*_ORDERED, JSON),
     examples=(Example("callmux server stop mine", "its tools stay listed, and its next call starts it"),),
-    notes=("Calls in flight finish first. Exit code 1 if nothing runs.",),
+    notes=("Calls in flight finish first. Exit code 1 if nothing runs.", _OVER_NODES),
 )
 
 _START = Command(
     "server start",
     "start a server that sleeps or is down, in every callmux that runs with the configuration",
     arguments=(_NAME,),
-    options=(JSON,),
+    options=(*_ORDERED, JSON),
     examples=(Example("callmux server start mine", "before its first call"),),
-    notes=("Exit code 1 if nothing runs, or the server does not come up.",),
+    notes=("Exit code 1 if nothing runs, or the server does not come up.", _OVER_NODES),
 )
 
 _TEST = Command(
