@@ -1,8 +1,29 @@
-"""`python -m callmux`."""
+"""`python -m callmux`, and the command `callmux`."""
 
+import os
 import sys
 
-from callmux.cli.main import main
+
+def main() -> int:
+    """Runs the command line of this process. Gives the exit code."""
+    if not _python_keeps_code():
+        from callmux.kept_code import begin
+
+        begin(os.environ)
+    from callmux.cli.main import main as run
+
+    return run()
+
+
+def _python_keeps_code() -> bool:
+    """Whether Python keeps compiled code beside the source, for callmux and for its own library."""
+    if sys.pycache_prefix is not None or sys.dont_write_bytecode:
+        return not sys.dont_write_bytecode
+    library = os.path.join(os.path.dirname(os.__file__), "asyncio")
+    return os.access(os.path.dirname(__file__), os.W_OK) and (
+        os.path.isdir(os.path.join(library, "__pycache__")) or os.access(library, os.W_OK)
+    )
+
 
 if __name__ == "__main__":
     code = main()

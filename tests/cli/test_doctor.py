@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from callmux.cli import doctor
+from callmux.doctor.byte_code import ByteCode
 from callmux.errors import UsageError
 from callmux.upstream.probe import ProbeResult
 
@@ -29,7 +30,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(home)
     for name in ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "XDG_CONFIG_HOME", "CALLMUX_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("callmux.doctor.byte_code.byte_code_findings", list)
+    monkeypatch.setattr("callmux.doctor.byte_code.byte_code", lambda kept: ByteCode())
     return home
 
 
@@ -47,10 +48,22 @@ def examined(
 def test_a_slow_start_is_warned_about_and_is_no_issue(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("callmux.doctor.byte_code.byte_code_findings", lambda: ["it starts slowly"])
+    monkeypatch.setattr(
+        "callmux.doctor.byte_code.byte_code", lambda kept: ByteCode(None, ["it starts slowly"])
+    )
     code, answer, text = examined('{"servers": {"a": {"command": "/bin/sh"}}}', tmp_path, capsys)
     assert (code, answer["warnings"]) == (0, ["it starts slowly"])
     assert "Warning: it starts slowly" in text
+    assert "byteCode" not in answer
+
+
+def test_where_byte_code_is_kept_is_told_and_no_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callmux.doctor.byte_code.byte_code", lambda kept: ByteCode("kept in /c"))
+    _, answer, text = examined('{"servers": {"a": {"command": "/bin/sh"}}}', tmp_path, capsys)
+    assert (answer["byteCode"], answer["warnings"]) == ("kept in /c", [])
+    assert "Byte code: kept in /c" in text
 
 
 def test_a_healthy_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,8 +8,8 @@ from callmux.doctor.report import (
     ServerReport,
     failure,
     text_lines,
+    with_byte_code,
     with_clients,
-    with_warnings,
 )
 
 
@@ -131,6 +131,8 @@ def test_what_clients_have_entered_stands_below_the_servers() -> None:
 
 
 def test_what_could_be_better_on_this_machine_stands_behind_the_other_warnings() -> None:
-    report = with_warnings(Report(ok=True, config_path="c", format="native", warnings=["one"]), ["two"])
+    report = with_byte_code(
+        Report(ok=True, config_path="c", format="native", warnings=["one"]), None, ["two"]
+    )
     assert (report.ok, report.warnings) == (True, ["one", "two"])
     assert text_lines(report)[-4:-1] == ["Warning: one", "Warning: two", ""]

@@ -18,7 +18,7 @@ from callmux.cli.grammar.doctor import COMMANDS
 from callmux.cli.parsing import Given, read, refusal
 from callmux.cli.terminal import show_report
 from callmux.config.load import find_config, load_config, target_config
-from callmux.doctor.report import Report, failure, text_lines, with_clients, with_warnings
+from callmux.doctor.report import Report, failure, text_lines, with_byte_code, with_clients
 from callmux.errors import ConfigError, ConfigMissing
 
 if TYPE_CHECKING:
@@ -49,11 +49,14 @@ def run(args: list[str], config_option: str | None, probe: Probe | None = None) 
 
         return show_client(given, config_option)
     from callmux.cli.own_entry import this_machine
-    from callmux.doctor.byte_code import byte_code_findings
+    from callmux.doctor.byte_code import byte_code
     from callmux.doctor.clients import examine_clients
+    from callmux.kept_code import KeptCode
 
     examined = _examine(config_option, probe, quiet=given.on("--json"))
-    report = with_warnings(with_clients(examined, examine_clients(this_machine())), byte_code_findings())
+    report = with_clients(examined, examine_clients(this_machine()))
+    found = byte_code(KeptCode(os.environ))
+    report = with_byte_code(report, found.kept, found.warnings)
     if given.on("--json"):
         print_json(report)
     else:

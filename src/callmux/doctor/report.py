@@ -77,6 +77,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         warnings: What works but is probably not meant.
         servers: The servers in the order of the file.
         clients: What MCP clients of this machine have entered for callmux.
+        byte_code: Where callmux keeps its own, where Python does not.
     """
 
     ok: bool
@@ -90,6 +91,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     warnings: list[str] = []
     servers: list[ServerReport] = []
     clients: list[ClientReport] = []
+    byte_code: str | UnsetType = UNSET
 
 
 def failure(config_path: str, kind: Literal["missing", "invalid"], issues: list[str]) -> Report:
@@ -110,9 +112,16 @@ def with_clients(report: Report, clients: list[ClientReport]) -> Report:
     )
 
 
-def with_warnings(report: Report, warnings: list[str]) -> Report:
-    """The report, with what works but could be better on this machine."""
-    return msgspec.structs.replace(report, warnings=[*report.warnings, *warnings])
+def with_byte_code(report: Report, kept: str | None, warnings: list[str]) -> Report:
+    """The report, with what becomes of the byte code of callmux on this machine.
+
+    Args:
+        kept: Where callmux keeps it; None where it need not.
+        warnings: Where it is kept nowhere.
+    """
+    return msgspec.structs.replace(
+        report, byte_code=UNSET if kept is None else kept, warnings=[*report.warnings, *warnings]
+    )
 
 
 def said_lines(stderr: list[str] | UnsetType) -> list[str]:
@@ -133,6 +142,7 @@ def text_lines(report: Report) -> list[str]:
         f"Max concurrency: {report.max_concurrency}",
     ]
     lines += [] if report.preset is UNSET else report.preset
+    lines += [] if report.byte_code is UNSET else [f"Byte code: {report.byte_code}"]
     shown = {f"{server.name}: {issue}" for server in report.servers for issue in server.issues}
     for client in report.clients:
         shown |= {f"{client.label}: {text}" for text in (*client.issues, *client.warnings)}
