@@ -26,6 +26,8 @@ from .front import front, listens
 
 SECRET = "a-secret-of-all-nodes-of-the-trial"
 CONCURRENCY = 400
+START_SECONDS = 120
+"""How long a node may take to start beside hundreds of clients on the same machine."""
 
 
 class NodeProcess:
@@ -68,7 +70,14 @@ class NodeProcess:
                 cwd=self._folder,
             )
         process = self.process
-        await until(f"{self.name} listens", lambda: listens(self.port) or process.returncode is not None, 30)
+        try:
+            await until(
+                f"{self.name} listens",
+                lambda: listens(self.port) or process.returncode is not None,
+                START_SECONDS,
+            )
+        except AssertionError as late:
+            raise AssertionError(f"{late}: {self.log.read_text()[-3000:]}") from None
         assert process.returncode is None, self.log.read_text()[-3000:]
 
     async def _until_ready(self) -> None:

@@ -24,6 +24,8 @@ from .place import Cluster, cluster
 
 AFTER_SECONDS = 1.0
 """How long everybody works between two faults."""
+RESUMING = ("bridge", "sdk")
+"""Clients that resume streams: nothing of theirs that is safe fails, or ends without a clear answer."""
 PAUSED_SECONDS = 8.0
 """Longer than a lease lasts."""
 CUT_SECONDS = 2.0
@@ -66,7 +68,7 @@ class Trial:
                 found.append(about)
             elif call.state == OK:
                 continue
-            elif (call.kind == "bridge" and (call.is_safe or call.state != UNKNOWN)) or not self.may_break(
+            elif (call.kind in RESUMING and (call.is_safe or call.state != UNKNOWN)) or not self.may_break(
                 call
             ):
                 found.append(about)

@@ -14,6 +14,7 @@ import pytest
 
 from callmux.nodes.placing import session_of
 from callmux.transport.http.listener import Listener
+from callmux.transport.http.repeats import ONCE
 from tests.live.harness import python_server, stdio
 from tests.nodes.pair import HEADERS, Pair, nodes
 from tests.support import real_loop, until
@@ -198,6 +199,38 @@ async def test_a_client_whose_node_is_lost_resumes_its_stream_elsewhere(
         assert rows(tmp_path, "a").count("begin") == begun
         again = await pair.send(1, "GET", id, headers={**resume, "last-event-id": "r9_0"})
         assert again.status == 400
+
+
+@real_loop()
+@pytest.mark.parametrize("asked", [0, 1])
+async def test_what_a_load_balancer_sends_again_has_its_effect_once(
+    redis_url: str, tmp_path: Path, asked: int
+) -> None:
+    """One node is lost that has the requests: the owner itself, or the one that has passed them on."""
+    async with two(redis_url, tmp_path) as pair:
+        id = await pair.begin(0)
+        names = {token: {ONCE: f"{token}-0123456789abcdef"} for token in ("safe", "other")}
+        calls = {"safe": (5, call("slow_read", "safe", 600)), "other": (6, call("slow", "other", 600))}
+
+        async def ask(n: int, token: str) -> Any:
+            number, params = calls[token]
+            return await pair.ask(n, number, "tools/call", id, headers=names[token], **params)
+
+        first = [asyncio.ensure_future(ask(asked, token)) for token in calls]
+        await until(lambda: all(rows(tmp_path, token) == ["begin"] for token in calls), "they begin")
+        await lose(pair, asked)
+        for one in first:
+            one.cancel("its connection is lost")
+        safe, other = await asyncio.gather(*(ask(1 - asked, token) for token in calls))
+        assert not safe.result().get("isError"), safe.text
+        assert rows(tmp_path, "other").count("begin") == 1
+        if asked:
+            # Who serves the session is there, and so is what it has begun.
+            assert not other.result().get("isError"), other.text
+            assert rows(tmp_path, "safe").count("begin") == 1
+        else:
+            assert other.result()["structuredContent"]["error"]["code"] == "outcome_unknown"
+            assert rows(tmp_path, "safe").count("begin") == 2
 
 
 @real_loop()

@@ -209,6 +209,22 @@ class Cluster:
         told = self.placing.told_of(message)
         return message, told
 
+    def is_safe(self, request: Request) -> bool:
+        """Whether a request does no harm when it is made twice."""
+        return self.placing.is_safe(request)
+
+    async def claim(self, whose: str, name: str) -> bool:
+        """Takes the name of a request, which no other attempt at it has begun with; whether it was free."""
+        return await self._journal.claim(whose, name)
+
+    def answered(self, whose: str, name: str) -> None:
+        """No other attempt comes under this name."""
+        self._tasks.spawn(self._journal.answered(whose, name))
+
+    def unknown(self, request: Request) -> bytes:
+        """What is told of a request that was begun at a node that is lost, and must not be made again."""
+        return self.placing.unknown(request)
+
     async def serve(self, exchange: Exchange, here: Here) -> None:
         """Has a request of a client answered, wherever that is; raises `Refusal`.
 

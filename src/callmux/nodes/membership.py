@@ -94,12 +94,6 @@ class Membership:
         """Whether every node has had the time to say what it owns since Redis lost everything, if it has."""
         return self._now() >= self._settled_at
 
-    async def keep(self) -> None:
-        """Keeps the lease for as long as it runs."""
-        while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            await self.beat()
-
     async def confirm(self) -> None:
         """Returns once the lease holds, or Redis cannot be asked."""
         if self._now() >= self.until:

@@ -67,6 +67,7 @@ class Placing:
         is_safe: Whether a request does no harm when it is made twice.
 
     Attributes:
+        is_safe: The same.
         counts: What has happened: requests passed on, sessions taken over, requests made again, requests of
             which nobody knows what became of them.
         leaving: This node ends: others take its sessions over.
@@ -84,7 +85,7 @@ class Placing:
         self._owners = owners
         self._passing = passing
         self._listener = listener
-        self._is_safe = is_safe
+        self.is_safe = is_safe
         self._tasks = TaskSet("sessions that go on elsewhere")
         self.counts = {"passedOn": 0, "takenOver": 0, "repeated": 0, "unknown": 0}
         self.leaving = False
@@ -96,9 +97,13 @@ class Placing:
 
     def told_of(self, request: Request) -> bytes | None:
         """What a client is told of a request whose node was lost; None where it is made again."""
-        if self._is_safe(request):
+        if self.is_safe(request):
             self.counts["repeated"] += 1
             return None
+        return self.unknown(request)
+
+    def unknown(self, request: Request) -> bytes:
+        """What a client is told of a request that must not be made again."""
         self.counts["unknown"] += 1
         return unknown(request)
 
@@ -314,7 +319,7 @@ class Placing:
             # All that was asked is answered; a client opens the stream of a GET again.
             await exchange.write(b"", more=False)
             return True
-        if all(self._is_safe(request) for request in open) and not attempt.is_last():
+        if all(self.is_safe(request) for request in open) and not attempt.is_last():
             self.counts["repeated"] += len(open)
             return False
         self.counts["unknown"] += len(open)

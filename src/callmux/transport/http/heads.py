@@ -43,6 +43,7 @@ _VARYING = frozenset(
         b"transfer-encoding",
         b"upgrade",
         b"x-callmux-max-body-bytes",
+        b"x-callmux-once",
         b"x-request-id",
     }
 )

@@ -71,3 +71,19 @@ class Nodes(Protocol):
     async def resumed(self, session: str, stream: str) -> tuple[Request, bytes | None] | None:
         """The request of a stream that broke with its node, and what its client is told where it may not be
         made again; None where nothing is known of it."""
+
+    def is_safe(self, request: Request) -> bool:
+        """Whether a request does no harm when it is made twice."""
+
+    async def claim(self, whose: str, name: str) -> bool:
+        """Takes the name of a request, which no other attempt at it has begun with; whether it was free.
+
+        Args:
+            whose: The session; or, where there is none, who asks.
+        """
+
+    def answered(self, whose: str, name: str) -> None:
+        """No other attempt comes under this name."""
+
+    def unknown(self, request: Request) -> bytes:
+        """What is told of a request that was begun at a node that is lost, and must not be made again."""

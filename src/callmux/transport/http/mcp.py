@@ -21,6 +21,7 @@ from callmux.session.facts import Said
 from callmux.tasks import at_once
 from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
 from callmux.transport.http.listener import Listener
+from callmux.transport.http.repeats import attempt_at
 from callmux.transport.http.stateless import STREAM_HEAD, is_stateless, serve_stateless
 from callmux.transport.http.streams import Stream
 from callmux.transport.http.web_session import WebSession
@@ -121,6 +122,29 @@ async def _answer(
             raise _refused(broken[0] if broken else message)
         await exchange.answer(202)
         return
+    attempt = attempt_at(exchange, listener, seat)
+    try:
+        begun = None if attempt is None else await attempt.stream(seat, requests)
+        if begun is None:
+            stream = _begun(seat, requests)
+            for part in broken:
+                stream.push(jsonrpc.failure(part.id, part.code, part.message), is_answer=True)
+            seat.session.receive(message, said)
+            await _answer_from(exchange, listener, seat, stream, message)
+        else:
+            # Whoever was to carry the answer so far is lost.
+            await _answer_from(exchange, listener, seat, begun, message, begun.take_over())
+    finally:
+        if attempt is not None:
+            attempt.over()
+
+
+def _begun(seat: WebSession, requests: list[Request]) -> Stream:
+    """The stream for the answers to requests that begin.
+
+    Raises:
+        Refusal: One of them has the id of another one that is in flight.
+    """
     ids = Counter(request.id for request in requests)
     if (taken := next((id for id, n in ids.items() if n > 1 or id in seat.answering), None)) is not None:
         # The one in flight keeps its stream and its answer.
@@ -128,16 +152,29 @@ async def _answer(
     stream = seat.open_stream(requests[0].id)
     for other in requests[1:]:
         seat.share_stream(other.id, stream)
-    for part in broken:
-        stream.push(jsonrpc.failure(part.id, part.code, part.message), is_answer=True)
-    seat.session.receive(message, said)
+    return stream
+
+
+async def _answer_from(
+    exchange: Exchange,
+    listener: Listener,
+    seat: WebSession,
+    stream: Stream,
+    message: Message,
+    reader: int = 0,
+) -> None:
+    """Answers a request by what comes on its stream.
+
+    Args:
+        reader: Who reads the stream until then; 0 for nobody.
+    """
     if not exchange.accepts(EVENT_STREAM):
         # It takes nothing but answers: what belongs to the requests besides has no way to it.
         answer = await stream.answer()
         if isinstance(message, Batch) and answer is not None:
             answer = b"[%b]" % b",".join(stream.answers())
         if answer is None and seat.closed:
-            raise Refusal(503, UNANSWERED, -32000, requests[0].id)
+            raise Refusal(503, UNANSWERED, -32000, requests_in(message)[0].id)
         await exchange.answer(202 if answer is None else 200, answer or b"", headers={SESSION: seat.id})
         exchange.when_received(partial(seat.received, stream))
         return
@@ -145,7 +182,7 @@ async def _answer(
         await stream.wait(listener.patience)
         if await _answered_at_once(exchange, seat, stream):
             return
-    await _answer_by_stream(exchange, listener, seat, stream)
+    await _answer_by_stream(exchange, listener, seat, stream, reader)
 
 
 async def go_on(exchange: Exchange, listener: Listener, seat: WebSession, stream: Stream) -> None:
@@ -171,15 +208,17 @@ async def _answered_at_once(exchange: Exchange, seat: WebSession, stream: Stream
     return True
 
 
-async def _answer_by_stream(exchange: Exchange, listener: Listener, seat: WebSession, stream: Stream) -> None:
-    if stream.is_taken:
+async def _answer_by_stream(
+    exchange: Exchange, listener: Listener, seat: WebSession, stream: Stream, reader: int = 0
+) -> None:
+    if listener.nodes is not None and exchange.body is not None and stream.is_read_by(reader):
+        # Before the client can know a place at which to go on.
+        await listener.nodes.streaming(seat.id, stream.key, exchange.body)
+    if not stream.is_read_by(reader):
         # The client has lost this connection already, and reads the answer on another.
         await exchange.answer(200, b": read elsewhere\n\n", EVENT_STREAM, {SESSION: seat.id})
         return
     primed = (seat.session.version or "") >= PRIMED_SINCE
-    if listener.nodes is not None and exchange.body is not None:
-        # Before the client can know a place at which to go on.
-        await listener.nodes.streaming(seat.id, stream.key, exchange.body)
     await _stream(exchange, listener, seat, stream, 0, primed=primed, stays=_always)
 
 

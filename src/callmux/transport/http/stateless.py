@@ -20,6 +20,7 @@ from callmux.protocol.sse import event
 from callmux.session.facts import Said
 from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
 from callmux.transport.http.listener import Listener
+from callmux.transport.http.repeats import attempt_at, unknown
 from callmux.transport.http.streams import PATIENCE_SECONDS, Stream
 from callmux.transport.http.web_session import WebSession
 
@@ -62,11 +63,19 @@ async def serve_stateless(exchange: Exchange, listener: Listener, message: Messa
     except RpcError as error:
         await _refuse(exchange, message, error)
         return
-    seat = await listener.seats.take(exchange, asked)
+    attempt = attempt_at(exchange, listener, None)
+    if attempt is not None and not await attempt.may_begin([message]):
+        await _refuse(exchange, message, unknown())
+        return
     try:
-        await _serve(exchange, listener, seat, message, asked)
+        seat = await listener.seats.take(exchange, asked)
+        try:
+            await _serve(exchange, listener, seat, message, asked)
+        finally:
+            listener.seats.release(seat)
     finally:
-        listener.seats.release(seat)
+        if attempt is not None:
+            attempt.over()
 
 
 def read(headers: Mapping[str, str], listener: Listener, message: Request) -> Asked:

@@ -23,6 +23,8 @@ listener numbers its events anew, and must not take the numbers of the one befor
 STREAMABLE = "streamable-http"
 MOST_KEYS = 1000
 """Streams of a session that are kept, of which the session itself knows."""
+MOST_ATTEMPTS = 64
+"""Requests of which it is known what their load balancer calls them: those in flight, and the last ones."""
 STATELESS = "stateless-http"
 """The kind of a session that serves requests which have none."""
 
@@ -47,6 +49,7 @@ class WebSession:
         own_read: The last event of it that was sent to the client.
         answering: What takes the answers to requests in flight, by their ids: a stream, or a reply that may
             become one.
+        attempts: The names of requests that a load balancer may send again, by their ids.
         active: Requests and streams in progress: while there are any, the session is not idle.
         seen_at: When it was last active, by the monotonic clock.
     """
@@ -68,6 +71,7 @@ class WebSession:
         self.closed = False
         self.own_read = 0
         self.answering: dict[Id, Stream | Owed] = {}
+        self.attempts: dict[Id, str] = {}
         self._sent: dict[Id, bytes] = {}
         self._kept_keys: dict[str, None] = {}
         self._kept = kept
@@ -89,6 +93,14 @@ class WebSession:
         """The answer to `id` goes out on a stream that another request of the same batch opened."""
         self.answering[id] = stream
         stream.owed += 1
+
+    def attempted(self, id: Id, name: str) -> None:
+        """A request begins that a load balancer may send again under this name."""
+        self.attempts.pop(id, None)
+        self.attempts[id] = name
+        spent = len(self.attempts) - MOST_ATTEMPTS
+        for old in [old for old in self.attempts if old not in self.answering][: max(0, spent)]:
+            del self.attempts[old]
 
     def sent(self, id: Id, line: bytes) -> bool:
         """The answer to a plain request is on its way, and perhaps does not arrive. Gives whether that is

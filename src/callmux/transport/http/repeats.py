@@ -1,0 +1,110 @@
+"""Requests that a load balancer sends again because the node that had them is lost: each is begun once.
+
+Called by `callmux.transport.http.mcp` and `callmux.transport.http.stateless`, where several nodes are one.
+The load balancer gives each request of a client a name of its own, and the same name with each attempt. What
+does no harm twice is begun again. Anything else is claimed under its name first: an attempt that finds the
+name taken goes on with what the first one has begun here, or says that nobody knows what became of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Sequence
+
+from callmux.errors import OutcomeUnknown
+from callmux.protocol.jsonrpc import Request, RpcError
+from callmux.protocol.sse import request_stream
+from callmux.transport.http.exchange import Exchange, Refusal
+from callmux.transport.http.house import Nodes
+from callmux.transport.http.listener import Listener, owner_of
+from callmux.transport.http.streams import Stream
+from callmux.transport.http.web_session import WebSession
+
+ONCE = "x-callmux-once"
+"""The header with the name of a request."""
+_NAME = re.compile(r"[A-Za-z0-9._:-]{16,128}")
+UNKNOWN = -32000
+"""The JSON-RPC code for a request of which nobody knows what became of it."""
+MESSAGE = (
+    "This request was begun before at a node that is lost, and whether it was done is unknown: look whether"
+    " it was, before asking again"
+)
+
+
+def name_of(exchange: Exchange, listener: Listener) -> str | None:
+    """The name that a load balancer has given a request; None where there is none, or no other node.
+
+    Raises:
+        Refusal: It is none that could be of one request alone.
+    """
+    name = exchange.headers.get(ONCE)
+    if name is None or listener.nodes is None:
+        return None
+    if _NAME.fullmatch(name) is None:
+        what = f"{ONCE} must be a name of this request alone: 16 to 128 letters, digits and . _ : -"
+        raise Refusal(400, what, -32600)
+    return name
+
+
+class NamedAttempt:
+    """One attempt at the requests of a body.
+
+    Args:
+        nodes: All nodes.
+        whose: The session; or, where there is none, who asks.
+        name: The same for each attempt.
+    """
+
+    def __init__(self, nodes: Nodes, whose: str, name: str) -> None:
+        self._nodes = nodes
+        self._whose = whose
+        self._name = name
+        self._is_claimed = False
+
+    async def may_begin(self, requests: Sequence[Request]) -> bool:
+        """Whether no other attempt has begun with these, or that does no harm."""
+        if all(map(self._nodes.is_safe, requests)):
+            return True
+        self._is_claimed = await self._nodes.claim(self._whose, self._name)
+        return self._is_claimed
+
+    async def stream(self, seat: WebSession, requests: Sequence[Request]) -> Stream | None:
+        """What an attempt before this one brings or has brought; None where these requests are to begin."""
+        first = requests[0].id
+        if seat.attempts.get(first) == self._name:
+            found = seat.find(f"{request_stream(first)}_0")
+            if isinstance(found, Awaitable):
+                found = await found
+            if found is not None:
+                return found[0]
+        if await self.may_begin(requests):
+            seat.attempted(first, self._name)
+            return None
+        stream = Stream(request_stream(first))
+        for request in requests:
+            stream.push(self._nodes.unknown(request), is_answer=True)
+        stream.finish()
+        return stream
+
+    def over(self) -> None:
+        """The load balancer has an answer, and makes no other attempt."""
+        if self._is_claimed:
+            self._nodes.answered(self._whose, self._name)
+
+
+def attempt_at(exchange: Exchange, listener: Listener, seat: WebSession | None) -> NamedAttempt | None:
+    """What is known of a request that a load balancer may send again; None where none does.
+
+    Raises:
+        Refusal: Its name is none.
+    """
+    name = name_of(exchange, listener)
+    if name is None or listener.nodes is None:
+        return None
+    return NamedAttempt(listener.nodes, f"stateless {owner_of(exchange)}" if seat is None else seat.id, name)
+
+
+def unknown() -> RpcError:
+    """What a client without a session is told of a request that must not be begun again."""
+    error = OutcomeUnknown(MESSAGE, retryable=False, safeToRetry=False, executionState="unknown")
+    return RpcError(UNKNOWN, MESSAGE, {"code": error.code, **error.details})
