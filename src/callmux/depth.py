@@ -86,6 +86,12 @@ class DepthCheck:
         self._level += 2 * _opening(left) - len(left)
 
 
+def opening(text: bytes) -> int:
+    """How many brackets open in a text, those in its strings among them."""
+    # `count` looks at each byte by itself: where few are brackets, a copy without them takes a fraction.
+    return 2 * len(text) - len(text.replace(b"[", b"")) - len(text.replace(b"{", b""))
+
+
 def _opening(brackets: bytes) -> int:
     return brackets.count(b"[") + brackets.count(b"{")
 
@@ -93,14 +99,14 @@ def _opening(brackets: bytes) -> int:
 def is_deeper(data: bytes, limit: int = DEEPEST) -> bool:
     """Whether the JSON `data` has more than `limit` levels. What it says of other texts means nothing."""
     # Nearly always: too short, or with too few brackets.
-    if len(data) <= 2 * limit or _opening(data) <= limit:
+    if len(data) <= 2 * limit or opening(data) <= limit:
         return False
     return finished(sounding(data, limit))
 
 
 def sounding(data: bytes, limit: int = DEEPEST) -> Portions[bool]:
     """`is_deeper` in portions."""
-    if len(data) <= PIECE and (len(data) <= 2 * limit or _opening(data) <= limit):
+    if len(data) <= PIECE and (len(data) <= 2 * limit or opening(data) <= limit):
         return False
     check = DepthCheck(limit)
     for start in range(0, len(data), PIECE):

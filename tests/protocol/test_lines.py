@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from callmux.protocol.jsonrpc import HEAD, Malformed, Message, Notification
-from callmux.protocol.lines import LONG, LineBuffer, Long, Oversized
+from callmux.depth import DEEPEST
+from callmux.protocol.jsonrpc import HEAD, Malformed, Message, Notification, Response
+from callmux.protocol.lines import LONG, TOGETHER, LineBuffer, Long, Oversized, responses_in
 
 
 def messages(buffer: LineBuffer, data: bytes) -> list[Message]:
@@ -121,3 +122,74 @@ def test_messages_are_read_from_lines_of_any_length() -> None:
     for text, read in (("é".encode() * LONG, "é" * LONG), (b"\xff" + b"a" * LONG, "\ufffd" + "a" * LONG)):
         assert messages(buffer, (note % text)[10:] + note[:10]) == [Notification(read, None)]
     assert [type(m) for m in messages(buffer, note[10:20] + b"x" * 4 * LONG + b"\n")] == [Malformed]
+
+
+ANSWER = b'{"jsonrpc":"2.0","id":7,"result":{"n":[1.50,"a\\n"]}}'
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b" \n"])
+@pytest.mark.parametrize("count", [1, 2, 16])
+def test_lines_of_the_usual_kind_are_read_together(count: int, end: bytes) -> None:
+    data = (ANSWER + end) * count
+    buffer = LineBuffer()
+    found = buffer.together(data, responses_in)
+    assert found == messages(buffer, data)
+    assert found is not None
+    assert bytes(found[-1].result) == b'{"n":[1.50,"a\\n"]}'
+
+
+def deep(levels: int) -> bytes:
+    return b'{"id":1,"result":{"a":' + b"[" * levels + b"]" * levels + b"}}\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\n",
+        ANSWER,
+        ANSWER + b"\n" + ANSWER,
+        ANSWER + b"\n\n",
+        b"\n" + ANSWER + b"\n",
+        ANSWER + b"\n\n" + ANSWER + b"\n",
+        ANSWER + b"," + ANSWER + b"\n",
+        ANSWER + ANSWER + b"\n",
+        b'{"id":1,\n"result":{}}\n',
+        b'{"id":1\n"result":{}}\n',
+        b'{"id":1,"result":{"a":\n1}}\n',
+        b'{"id":1,"result":"a\nb"}\n',
+        b'{"id":1,"result":[\n]}\n',
+        b'{"id":1,"result":[1\n2]}\n',
+        ANSWER + b"\n" + b'{"method":"m"}\n',
+        b"[" + ANSWER + b"]\n",
+        ANSWER + b"]\n[" + ANSWER + b"\n",
+        b'{"id":7.0,"result":{}}\n',
+        '{"id":1,"result":{"a":"ä"}}\n'.encode(),
+        b'{"id":1,"result":{"a":"\xff"}}\n',
+        b'{"id":1,"result":{"a":"' + b"x" * TOGETHER + b'"}}\n',
+        deep(DEEPEST),
+        deep(DEEPEST // 2) + deep(DEEPEST // 2),
+    ],
+)
+def test_everything_else_is_read_line_by_line(data: bytes) -> None:
+    assert LineBuffer().together(data, responses_in) is None
+
+
+def test_a_line_that_has_begun_is_read_with_its_beginning() -> None:
+    buffer = LineBuffer()
+    assert messages(buffer, ANSWER[:9]) == []
+    assert buffer.together(ANSWER[9:] + b"\n", responses_in) is None
+    assert [type(one) for one in messages(buffer, ANSWER[9:] + b"\n")] == [Response]
+
+
+def test_no_message_that_was_read_together_holds_a_line_end() -> None:
+    """Two messages on one line and a line end inside of another one make up for each other."""
+    data = ANSWER + b"," + b'{"id":1,"result":{"a":%s}}\n'
+    for inside in (b"\n{}", b'{"a":\n1}', b"[1\n,2]", b"[1,\n2]", b'"\n"'):
+        found = LineBuffer().together(data % inside, responses_in)
+        assert found is None or not any(b"\n" in bytes(one.result) for one in found)
+
+
+def test_a_chunk_beyond_the_limit_is_read_line_by_line() -> None:
+    assert LineBuffer(len(ANSWER)).together(ANSWER + b"\n", responses_in) is None
+    assert LineBuffer(len(ANSWER) + 1).together(ANSWER + b"\n", responses_in) is not None

@@ -17,7 +17,7 @@ from callmux.rings.ring import Job, nobody
 from callmux.session.handler import Handler
 from callmux.session.request import Request
 from callmux.session.session import Session
-from callmux.session.usage import AROUND, Course, Usage
+from callmux.session.usage import AROUND, MOST_SIZES, Course, Usage
 from tests.support import context, own_route, route
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -176,6 +176,20 @@ def test_what_counts_without_a_request_of_a_session_counts_the_same() -> None:
 def shown(usage: Usage) -> list[Course]:
     usage.settle()
     return [usage.seen, usage.apart, usage.together]
+
+
+def test_a_turn_of_very_many_calls_keeps_few_sizes() -> None:
+    session, usage = client(), Usage()
+    many = MOST_SIZES + 10
+    for _ in range(many):
+        end(session, direct(), answer(98), others=1)
+        usage.direct(100, alone=False)
+    for kept in (usage, session.facts.usage):
+        assert len(kept.sizes) < 10
+        kept.end_turn()
+        one = 100 + AROUND
+        assert counted(kept.seen) == counted(kept.together) == (1, many, many * one, 0)
+        assert counted(kept.apart) == (many, many, many * one, read_by([one] * many))
 
 
 def test_what_is_told_of_a_conversation_grows_within_a_turn() -> None:

@@ -19,7 +19,7 @@ from callmux.config.sources import Sources
 from callmux.process.host import Host
 from callmux.process.observers import Observers
 from callmux.process.servers import startup_failed
-from callmux.protocol.calling import of_caller
+from callmux.protocol.calling import calls_in, of_caller
 from callmux.session.session import Session
 from callmux.tasks import TaskSet, at_once, first_of
 from callmux.transport.stdio import StdioTransport
@@ -68,7 +68,7 @@ async def attend(
     try:
         transport = StdioTransport()
         session = Session(host.dispatch, transport.send, flush=transport.flush, now=clock.monotonic)
-        transport.serve(session.receive, session.flow, of_caller)
+        transport.serve(session.receive, session.flow, of_caller, calls_in)
         host.add(session)
         tasks.spawn(_read_in(host, session))
         await transport.open(said=said)

@@ -66,6 +66,8 @@ def raw(params: DirectCall | Raw | None) -> Raw | None:
 
 
 _calling = msgspec.json.Decoder(Calling).decode
+calls_in = msgspec.json.Decoder(list[Calling]).decode
+"""Reads an array of such calls; for `callmux.protocol.lines.LineBuffer.together`."""
 
 
 def of_caller(line: bytes) -> Message | Calling:

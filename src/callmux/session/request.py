@@ -22,6 +22,7 @@ from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job, cancel
 from callmux.rings.stage import Cancelled, Outcome
 from callmux.session.facts import NOTHING, Facts, Said, kind_of
+from callmux.session.usage import MOST_SIZES
 from callmux.tasks import Withdrawal
 
 PROGRESS = "notifications/progress"
@@ -169,19 +170,18 @@ class Request(msgspec.Struct, eq=False):
                 # What `Usage.direct` does, without its frame.
                 given = job.arguments  # type: ignore[attr-defined]  # a direct call
                 size = len(raw) if given is None else len(raw) + len(given)
-                if len(session.peer.in_flight) == 1 and not usage.open:
+                alone = len(session.peer.in_flight) == 1
+                if alone and not usage.open:
                     usage.turns += 1
                     usage.read += usage.new
                     usage.new += size
                 else:
-                    if usage.turns:
-                        usage.settle()
                     usage.open = True
-                    usage.calls += 1
-                    usage.call_read += usage.call_new
-                    usage.call_new += size
-                    if len(session.peer.in_flight) == 1:
+                    usage.sizes.append(size)
+                    if alone:
                         usage.end_turn()
+                    elif len(usage.sizes) > MOST_SIZES:
+                        usage.settle()
             session.conclude(self, raw)
         elif isinstance(outcome, RpcError):
             self.refused(outcome)

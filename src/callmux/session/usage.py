@@ -9,12 +9,15 @@ before it, and one more turn reads the last result.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job
 
 AROUND = 30
 """Bytes of a request beside its arguments: the name of the tool, and what names the two."""
+MOST_SIZES = 1000
+"""Calls of a turn whose sizes are kept apart."""
 _STRUCTURED = b'"}],"structuredContent":'
 
 
@@ -58,19 +61,16 @@ class Usage:
         turns, new, read: Turns of one direct call whose result is whole, as nearly all are, since all ways
             were up to date; their bytes as in `Course`, less those around the arguments. They cost the same
             in every way. Each request counts them itself, which costs it next to nothing.
-        calls, call_new, call_read: The same of such calls in the turn under way, of which there are several.
+        sizes: The bytes of each such call in the turn under way, where that has several calls.
         open: Whether other calls belong to the turn under way.
     """
 
-    __slots__ = (
-        *("_held", "_told", "apart", "call_new", "call_read", "calls", "new", "open", "read", "seen"),
-        *("together", "turns"),
-    )
+    __slots__ = (*("_held", "_told", "apart", "new", "open", "read", "seen", "sizes", "together", "turns"),)
 
     def __init__(self) -> None:
         self.seen, self.apart, self.together = Course(), Course(), Course()
         self.turns = self.new = self.read = 0
-        self.calls = self.call_new = self.call_read = 0
+        self.sizes: list[int] = []
         self.open = False
         # The turn under way: bytes as seen, and together.
         self._told = self._held = 0
@@ -92,14 +92,16 @@ class Usage:
                 way.go_on(turns, new, read)
                 way.calls += turns
             self.turns = self.new = self.read = 0
-        if calls := self.calls:
-            new = self.call_new + calls * AROUND
-            self.apart.go_on(calls, new, self.call_read + calls * (calls - 1) // 2 * AROUND)
+        if calls := len(self.sizes):
+            new = sum(self.sizes) + calls * AROUND
+            self.apart.go_on(
+                calls, new, sum(accumulate(self.sizes)) + calls * (calls + 1) // 2 * AROUND - new
+            )
             for way in (self.seen, self.apart, self.together):
                 way.calls += calls
             self._told += new
             self._held += new
-            self.calls = self.call_new = self.call_read = 0
+            self.sizes.clear()
 
     def direct(self, size: int, *, alone: bool) -> None:
         """A direct call has its whole result, which is the same in every way.
@@ -113,14 +115,12 @@ class Usage:
             self.read += self.new
             self.new += size
             return
-        if self.turns:
-            self.settle()
         self.open = True
-        self.calls += 1
-        self.call_read += self.call_new
-        self.call_new += size
+        self.sizes.append(size)
         if alone:
             self.end_turn()
+        elif len(self.sizes) > MOST_SIZES:
+            self.settle()
 
     def ended(self, job: Job, result: Result, *, alone: bool) -> None:
         """A tool call has its result that is not the same in every way.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from callmux.batch_writer import BatchWriter
 from callmux.protocol.jsonrpc import Message, of_client
-from callmux.protocol.lines import LineBuffer
+from callmux.protocol.lines import LineBuffer, requests_in
 from callmux.transport.hello import is_stream
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class StdioTransport:
     def __init__(self, received: Callable[[Message], None] = lambda message: None) -> None:
         self._received: Callable[[Any], None] = received
         self._read: Callable[[bytes], object] = of_client
+        self._decode: Callable[[bytes], list[Any]] = requests_in
         self._flows: Callable[[bool], None] = lambda reading: None
         self._lines = LineBuffer()
         self._reader: asyncio.ReadTransport | None = None
@@ -59,6 +60,7 @@ class StdioTransport:
         received: Callable[[Any], None],
         flows: Callable[[bool], None],
         read: Callable[[bytes], object] = of_client,
+        decode: Callable[[bytes], list[Any]] = requests_in,
     ) -> None:
         """Whoever is served; to be said before it opens.
 
@@ -66,8 +68,9 @@ class StdioTransport:
             received: Takes each message of the client.
             flows: Told False when the client stops to read, True when it goes on.
             read: Gives the message on one line.
+            decode: Reads an array of messages that `read` would give, or raises.
         """
-        self._received, self._flows, self._read = received, flows, read
+        self._received, self._flows, self._read, self._decode = received, flows, read, decode
 
     async def open(self, stdin: int = 0, stdout: int = 1, said: bytes = b"") -> None:
         """Begins to read.
@@ -119,9 +122,14 @@ class StdioTransport:
                 self._writer.abort()
 
     def feed(self, data: bytes) -> None:
-        received, read = self._received, self._read
-        for line in self._lines.feed(data):
-            received(read(line) if type(line) is bytes else self._lines.message(line))
+        received, lines = self._received, self._lines
+        if (found := lines.together(data, self._decode)) is not None:
+            for message in found:
+                received(message)
+            return
+        read = self._read
+        for line in lines.feed(data):
+            received(read(line) if type(line) is bytes else lines.message(line))
 
     def pause(self) -> None:
         """The client does not read: neither do we."""

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from callmux.config.veil import Veil
-from callmux.protocol.jsonrpc import Message, Notification
+from callmux.protocol.jsonrpc import Message, Notification, Response
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.links import child_output
 from callmux.upstream.links.child_output import ChildOutput
@@ -106,3 +106,20 @@ async def test_after_hush_nothing_is_told() -> None:
         output.process_exited()
         await asyncio.sleep(2 * child_output.REST_SECONDS)
         assert (heard.methods, heard.ends) == ([], [])
+
+
+async def test_answers_that_come_together_are_told_one_by_one_until_it_is_hushed() -> None:
+    heard: list[Any] = []
+    for stays in (True, False):
+        output, _ = made()
+
+        def received(message: Message, id: int | None, it: ChildOutput = output, on: bool = stays) -> None:
+            assert isinstance(message, Response)
+            heard.append(message.id)
+            if not on:
+                it.hush()
+
+        output.hear(Listener(received, lambda *_: None, lambda _: None))
+        await asyncio.sleep(0)
+        output.pipe_data_received(1, b"".join(b'{"id":%d,"result":{}}\n' % n for n in (1, 2)))
+    assert heard == [1, 2, 1]

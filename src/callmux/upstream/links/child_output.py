@@ -14,7 +14,7 @@ from typing import cast
 
 from callmux.config.veil import Veil
 from callmux.protocol.jsonrpc import of_server
-from callmux.protocol.lines import LineBuffer, Long, Oversized
+from callmux.protocol.lines import LineBuffer, Long, Oversized, responses_in
 from callmux.text import quiet
 from callmux.upstream import failures
 from callmux.upstream.links.link import Listener
@@ -86,6 +86,14 @@ class ChildOutput(asyncio.SubprocessProtocol):
             self._hear(data)
             return
         self._heard = True
+        if not self._later and not self._unheard:
+            answers = self._lines.together(data, responses_in)
+            if answers is not None:
+                for answer in answers:
+                    if (listener := self.listener) is None:
+                        return
+                    listener.received(answer, None)
+                return
         lines = self._lines.feed(data)
         if self._unheard:
             self._later.extend(lines)
