@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from callmux.cli import doctor
 from callmux.errors import UsageError
 
+PAGE = Path(__file__).parents[2] / "docs" / "personas.md"
 NOTES = {"command": sys.executable, "args": ["-m", "callmux.demo.servers.notes"]}
 
 
@@ -74,3 +76,17 @@ def test_a_server_that_does_not_answer_is_told(config: Path, capsys: pytest.Capt
 def test_usage(args: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         doctor.run(args, None)
+
+
+def test_the_page_shows_what_is_printed(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = PAGE.read_text("utf-8")
+    example = re.search(r"```json config\n(.*?)```", page, re.DOTALL)
+    block = re.search(r"```text\n\$ callmux doctor --client claude-code\n(.*?)```", page, re.DOTALL)
+    assert example is not None
+    assert block is not None
+    config.write_text(json.dumps({**json.loads(example[1]), "servers": {"notes": NOTES}}))
+    assert doctor.run(["--client", "claude-code"], str(config)) == 0
+    printed = capsys.readouterr().out
+    shown_lines = [line.removesuffix(", ...") for line in block[1].splitlines() if line.strip() != "..."]
+    assert len(shown_lines) == 4
+    assert [line for line in shown_lines if line not in printed] == []
