@@ -745,6 +745,27 @@ async def test_a_hard_limit_ends_a_call_and_tells_the_listener() -> None:
 
 
 @real_loop()
+@pytest.mark.parametrize(("own_ms", "plain"), [(1000, 0), (2000, 1), (None, 1)])
+async def test_a_limit_below_that_of_plain_calls_has_a_timer_of_its_own(
+    own_ms: int | None, plain: int
+) -> None:
+    """Whether a call takes long is looked at once a second, which would be too late."""
+
+    def mute(x: Exchange) -> None:
+        """Answers nothing."""
+
+    async with FakeListener() as listener, Desk(listener.endpoint, own_ms=own_ms) as desk:
+        listener.script["tools/call"] = mute
+        await desk.greets()
+        # Leaves a connection that a plain call can go out on.
+        await desk.asks(5, "prompts/list")
+        desk.says({"id": 1, "method": "tools/call", "params": {"name": "write", "arguments": {}}})
+        link = desk.relay._keeper.ready
+        assert link is not None
+        assert repr(link.plain) == f"SentCalls({plain})"
+
+
+@real_loop()
 @pytest.mark.parametrize("alive", [True, False])
 async def test_without_a_limit_a_call_lasts_as_long_as_the_listener_lives(
     alive: bool, monkeypatch: pytest.MonkeyPatch

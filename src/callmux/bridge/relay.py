@@ -26,7 +26,7 @@ from callmux.bridge.keeper import Keeper, Patience, Revive
 from callmux.bridge.link import Link
 from callmux.bridge.listings import LISTS, SAFE_METHODS, Listings, uri_of
 from callmux.bridge.pages import fit, pages_of
-from callmux.bridge.plain_calls import PlainCall, Sent
+from callmux.bridge.plain_calls import LONGEST_SECONDS, PlainCall, Sent
 from callmux.bridge.questions import Questions
 from callmux.bridge.stateless import UNBOUNDED, Stateless
 from callmux.context import ClientPort
@@ -86,6 +86,7 @@ class Relay:
         self._endpoint, self._headers = endpoint, headers
         self._own_ms = own_ms
         self._plain = budget(None, own_ms)
+        self._may_be_plain = self._plain.seconds > LONGEST_SECONDS
         self._loop = asyncio.get_running_loop()
         self._http = HttpClient(endpoint)
         self._session: Session | None = None
@@ -144,8 +145,7 @@ class Relay:
         self, session: Session, params: DirectCall | Raw | None, port: ClientPort
     ) -> Coroutine[Any, Any, bytes | Raw] | None:
         self._session = session
-        given = raw(params)
-        link = self._keeper.ready
+        given, link = raw(params), self._keeper.ready if self._may_be_plain else None
         if link is None or given is None or type(port) is not Asking or tool_call.read(given).name in NAMES:
             # How long a meta-tool may take depends on what it calls.
             return self._call(given)

@@ -280,11 +280,6 @@ class Stream:
 class Collected:
     """Takes one answer that is no conversation: its body, whole."""
 
-    def takes_whole(self, body: bytes) -> bool:
-        self.body(body)
-        self.done()
-        return True
-
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._whole: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -298,6 +293,11 @@ class Collected:
     def done(self) -> None:
         if not self._whole.done():
             self._whole.set_result(b"".join(self._parts))
+
+    def takes_whole(self, body: bytes) -> bool:
+        self.body(body)
+        self.done()
+        return True
 
     def broke(self, message: str) -> None:
         if not self._whole.done():
