@@ -75,6 +75,10 @@ ALIKE = Named({})
 """All that requests of one session have of this."""
 
 
+Learned: TypeAlias = tuple[bytes, Fields, Exchange, Said, BodyLimits, Gate | None, str | None]
+"""What `PlainHead` is made of."""
+
+
 class PlainHead:
     """What the head of a request says, beside the length of its body, and what was decided of it once.
 
@@ -147,18 +151,8 @@ class SessionHead(PlainHead):
 
     __slots__ = ("seat",)
 
-    def __init__(
-        self,
-        seat: WebSession,
-        url: bytes,
-        fields: Fields,
-        exchange: Exchange,
-        said: Said,
-        limits: BodyLimits,
-        gate: Gate | None,
-        kind: str | None,
-    ) -> None:
-        super().__init__(url, fields, exchange, said, limits, gate, kind)
+    def __init__(self, seat: WebSession, *learned: *Learned) -> None:
+        super().__init__(*learned)
         self.seat = seat
         self.answered = b"mcp-session-id: %b\r\n" % seat.id.encode("latin-1")
 
@@ -193,16 +187,8 @@ class StatelessHead(PlainHead):
 
     __slots__ = ("_kept", "about", "pool", "version", "whose")
 
-    def __init__(
-        self,
-        url: bytes,
-        fields: Fields,
-        exchange: Exchange,
-        said: Said,
-        limits: BodyLimits,
-        gate: Gate | None,
-        kind: str | None,
-    ) -> None:
+    def __init__(self, *learned: *Learned) -> None:
+        url, fields, exchange, said, limits, gate, kind = learned
         same, named = _apart(fields)
         super().__init__(url, same, exchange, said, limits, gate, kind)
         self._kept: dict[tuple[tuple[bytes, bytes], ...], Named] = {}
