@@ -14,7 +14,7 @@ import pytest
 from callmux.clock import Clock
 from callmux.config.overlay import Overlay
 from callmux.config.sources import Sources
-from callmux.errors import StoreUnavailable
+from callmux.errors import ConfigError, StoreUnavailable
 from callmux.management import changes as changes_module
 from callmux.management.changes import Changes, NotSaved
 from callmux.observe.facts import Reloaded, ServersManaged
@@ -281,6 +281,66 @@ async def test_what_another_listener_has_changed_and_cannot_be_here_is_said_once
     shared.number, shared.text = 2, Overlay().with_entry("c", {"command": "c"}, "now").dump()
     await until(lambda: "c" in place.host.runtime.servers, "the next change")
     assert caplog.text.count("could not take over") == 1
+    following.cancel()
+    await asyncio.wait({following})
+    await place.close()
+
+
+@real_loop()
+async def test_a_change_of_another_listener_is_made_also_where_an_own_one_fails_just_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes_module, "FOLLOW_SECONDS", 0.001)
+    shared = Everywhere()
+    place, changes = sharing(tmp_path / "x", monkeypatch, shared)
+    shared.number, shared.text = 1, Overlay().with_entry("c", {"command": "c"}, "now").dump()
+    with pytest.raises(ConfigError):
+        await changes.change("add_server", "b", lambda entry: {"command": 7}, "ann")
+    assert "c" in place.host.runtime.servers
+    assert "c" in json.loads(place.state.read_text())["servers"]
+    await place.close()
+
+
+@real_loop()
+async def test_an_own_change_does_not_undo_one_of_another_listener_that_cannot_be_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(changes_module, "FOLLOW_SECONDS", 0.001)
+    shared = Everywhere()
+    place, changes = sharing(tmp_path / "x", monkeypatch, shared)
+    theirs = shared.number, shared.text = 1, b'{"version": 99}'
+    following = asyncio.get_running_loop().create_task(changes.follow())
+    await until(lambda: "could not take over" in caplog.text, "the warning")
+    with pytest.raises(NotSaved, match=r"another listener has changed cannot be taken over: .*version 1"):
+        await changes.change("add_server", "b", lambda entry: {"command": "b"}, "ann")
+    assert (shared.number, shared.text) == theirs
+    assert "b" not in place.host.runtime.servers
+    following.cancel()
+    await asyncio.wait({following})
+    await place.close()
+
+
+@real_loop()
+async def test_whoever_cannot_write_a_change_down_that_others_make_says_so_and_makes_it_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes_module, "FOLLOW_SECONDS", 0.001)
+    shared = Everywhere()
+    place, changes = sharing(tmp_path / "x", monkeypatch, shared)
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(changes_module, "write_private", full)
+        with pytest.raises(
+            NotSaved, match=r"No space .* Other listeners make this change, this one does not"
+        ):
+            await changes.change("add_server", "b", lambda entry: {"command": "b"}, "ann")
+    assert shared.number == 1
+    assert "b" not in place.host.runtime.servers
+    following = asyncio.get_running_loop().create_task(changes.follow())
+    await until(lambda: "b" in place.host.runtime.servers, "the change")
     following.cancel()
     await asyncio.wait({following})
     await place.close()

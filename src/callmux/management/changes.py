@@ -222,63 +222,77 @@ class Changes:
             raise ConfigError([*checked.errors, *checked.hints])
 
     async def _newest(self) -> None:
-        """Knows what other listeners have changed, before a change of our own.
+        """Takes over what other listeners have changed, before a change of our own: theirs would be lost.
 
         Raises:
-            NotSaved: Nobody can tell.
+            NotSaved: Nobody can tell, or it cannot be here.
         """
         if self._shared is None:
             return
         try:
-            version, text = await self._shared.read()
+            await self._take_over(self._shared)
         except StoreUnavailable as away:
             raise NotSaved(f"{away.message}. Other listeners could not know: nothing was changed") from None
-        if version and version != self._version:
-            await self._keep(_read(text))
-        self._version = version
+        except CallmuxError as failure:
+            why = f"what another listener has changed cannot be taken over: {failure.message}"
+            raise NotSaved(f"{why}. Nothing was changed") from None
 
     async def follow(self) -> None:
         """Takes over what other listeners change, for as long as it runs."""
+        refused = version = -1
         while self._shared is not None:
             try:
-                await self._take_over(self._shared)
+                version = await self._shared.version()
+                if version not in (self._version, refused):
+                    await self._take_over(self._shared)
             except StoreUnavailable as away:
                 log.debug("changes of other listeners are not known: %s", away)
             except CallmuxError as failure:
+                # Said once: it may be as impossible in two seconds.
+                refused = version
                 log.warning("could not take over what another listener has changed: %s", failure.message)
             await asyncio.sleep(FOLLOW_SECONDS)
 
     async def _take_over(self, shared: SharedChanges) -> None:
-        if self._version == (version := await shared.version()):
+        version, text = await shared.read()
+        if version == self._version:
             return
         own = self._saved()
-        version, text = await shared.read()
-        # Known, whether it can be here or not.
-        self._version = version
         overlay = _read(text) if version else own
         if not version and own.entries:
             # It has never known them, or has lost them.
-            self._version = await shared.write(own.dump(), 0)
+            version = await shared.write(own.dump(), 0)
         elif overlay.entries != own.entries:
             await self._host.reload(
                 lambda: self._reading.read(Sources(), overlay), lambda: self._keep(overlay)
             )
             log.info("servers are as another listener has changed them")
             self._host.bus.publish(Reloaded())
+        self._version = version
 
     async def _save(self, overlay: Overlay) -> None:
-        if self._shared is not None:
-            try:
-                version = await self._shared.write(overlay.dump(), self._version)
-            except StoreUnavailable as away:
-                why = f"{away.message}. Other listeners could not know: nothing was changed"
-                raise NotSaved(why) from None
-            if not version:
-                raise NotSaved("another listener was faster: look at the servers again. Nothing was changed")
-            self._version = version
-        await self._keep(overlay)
+        if self._shared is None:
+            await self._keep(overlay)
+            return
+        try:
+            version = await self._shared.write(overlay.dump(), self._version)
+        except StoreUnavailable as away:
+            why = f"{away.message}. Other listeners could not know: nothing was changed"
+            raise NotSaved(why) from None
+        if not version:
+            raise NotSaved("another listener was faster: look at the servers again. Nothing was changed")
+        await self._keep(overlay, "Other listeners make this change, this one does not")
+        self._version = version
 
-    async def _keep(self, overlay: Overlay) -> None:
+    async def _keep(self, overlay: Overlay, otherwise: str = "Nothing was changed") -> None:
+        """Writes the changes down.
+
+        Args:
+            otherwise: What is said of the change where they cannot be written.
+
+        Raises:
+            NotSaved: They cannot.
+        """
         state = self._state()
         if state is None:
             self._known = overlay
@@ -286,10 +300,10 @@ class Changes:
         try:
             await aside(lambda: write_private(state, overlay.dump()), SAVE_SECONDS)
         except TimeoutError:
-            raise NotSaved(f'"{state}" could not be written in time: nothing was changed') from None
+            raise NotSaved(f'"{state}" could not be written in time. {otherwise}') from None
         except OSError as error:
             why = error.strerror or str(error)
-            raise NotSaved(f'cannot write "{state}": {why}. Nothing was changed') from None
+            raise NotSaved(f'cannot write "{state}": {why}. {otherwise}') from None
         self._known = overlay
 
     async def order(self, order: ServerOrder, by: str) -> dict[str, Any]:
