@@ -13,6 +13,7 @@ from callmux.cli import doctor
 from callmux.doctor.byte_code import ByteCode
 from callmux.errors import UsageError
 from callmux.upstream.probe import ProbeResult
+from tests.redis_server import own_prefix
 
 
 async def two_tools(
@@ -150,3 +151,19 @@ def test_usage(args: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message) as error:
         doctor.run(args, None)
     assert "hunter2" not in error.value.message
+
+
+def test_what_listeners_share_is_looked_at(
+    redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_KEY", "a key that is long enough")
+    state = {"url": redis_url, "key": "env:STATE_KEY", "keyPrefix": own_prefix()}
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({"servers": {}, "state": state}))
+    assert doctor.run([], str(path), two_tools) == 0
+    assert ", 0 listeners share it" in capsys.readouterr().out
+    monkeypatch.setenv("STATE_KEY", "short")
+    assert doctor.run(["--json"], str(path), two_tools) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["issues"] == ["state.key must have at least 16 characters"]
+    assert "state" not in report

@@ -208,3 +208,11 @@ def test_an_answer_of_the_status_tool_may_be_structured() -> None:
     listed = {"status": "ok", "listener": {"sessions": [{"id": SESSION[:24], "cwd": "/repo"}]}}
     answer = {"result": {"content": [], "structuredContent": listed}}
     assert examined(FakeListener(tools__call=(200, answer)), "/repo").ok
+
+
+def test_what_it_shares_with_others_and_cannot_is_an_issue() -> None:
+    listener = {"state": {"connected": True, "problem": "state.key is another one"}, "cluster": {"nodes": []}}
+    report = examined(FakeListener(tools__call=(200, status({"listener": listener}))))
+    assert report.issues == ["what it shares with other listeners (state): state.key is another one"]
+    fine = {"state": {"connected": True}, "cluster": {"nodes": []}}
+    assert examined(FakeListener(tools__call=(200, status({"listener": fine})))).ok

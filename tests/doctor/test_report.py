@@ -10,6 +10,7 @@ from callmux.doctor.report import (
     text_lines,
     with_byte_code,
     with_clients,
+    with_state,
 )
 
 
@@ -136,3 +137,13 @@ def test_what_could_be_better_on_this_machine_stands_behind_the_other_warnings()
     )
     assert (report.ok, report.warnings) == (True, ["one", "two"])
     assert text_lines(report)[-4:-1] == ["Warning: one", "Warning: two", ""]
+
+
+def test_what_listeners_share_stands_there_and_what_is_wrong_with_it_counts() -> None:
+    fine = Report(ok=True, config_path="c", format="native")
+    report = with_state(fine, ["state.key is wrong"], ["state: odd"], ["State: Redis 7"])
+    assert not report.ok
+    lines = text_lines(report)
+    for line in ("State: Redis 7", "Issue: state.key is wrong", "Warning: state: odd"):
+        assert line in lines
+    assert with_state(fine, [], [], []) == fine

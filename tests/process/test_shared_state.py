@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from callmux.config.state import StateSection
 from callmux.config.veil import EVERYWHERE
@@ -119,3 +121,51 @@ async def test_what_has_no_usable_value_is_named(more: dict[str, Any], problem: 
     env = {"ODD": "http://a", "SHORT": "short"}
     with pytest.raises(ConfigError, match=problem):
         await open_shared_state(StateSection(**{"url": "redis://a", **more}), tmp_path, env)
+
+
+@real_loop()
+async def test_a_listener_with_another_key_does_not_start_and_says_which_field_is_wrong(
+    redis_url: str, tmp_path: Path
+) -> None:
+    state = StateSection(url=redis_url, key="env:KEY", key_prefix=own_prefix(), timeout_ms=20_000)
+    running = await open_shared_state(state, tmp_path, {"KEY": KEY})
+    for env, section in (
+        ({"KEY": KEY + "!"}, state),
+        ({}, structs.replace(state, key=None)),
+    ):
+        with pytest.raises(ConfigError, match=r"state\.key is .*give all listeners the same") as refused:
+            await open_shared_state(section, tmp_path, env)
+        assert f"process {os.getpid()}" in str(refused.value)
+        assert KEY not in str(refused.value)
+    beside = await open_shared_state(state, tmp_path, {"KEY": KEY})
+    stored = await running.connection.run("HGETALL", running.connection.key("listeners"))
+    assert len(stored) == 2
+    assert all(KEY.encode() not in value for value in stored.values())
+    for shared in (running, beside):
+        await shared.close()
+    changed = await open_shared_state(state, tmp_path, {"KEY": KEY + "!"})
+    await changed.close()
+
+
+@real_loop()
+async def test_listeners_that_started_without_redis_say_loudly_that_their_keys_differ(
+    own_redis: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = StateSection(url=own_redis.url, key="env:KEY")
+    own_redis.kill()
+    both = [await open_shared_state(state, tmp_path, {"KEY": key}) for key in (KEY, KEY + "!")]
+    own_redis.start()
+    for shared in both:
+        await until(lambda found=shared: found.connection.is_up, "Redis")  # type: ignore[misc]
+        await shared.keep_company()
+        await shared.keep_company()
+    (told,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "state.key is another one here than" in told.getMessage()
+    assert "state.key" in both[1].facts()["problem"]
+    assert "problem" not in both[0].facts()
+    await both[0].close()
+    await both[1].keep_company()
+    assert "problem" not in both[1].facts()
+    own_redis.kill()
+    await both[1].keep_company()
+    await both[1].close()

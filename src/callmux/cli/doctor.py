@@ -18,11 +18,12 @@ from callmux.cli.grammar.doctor import COMMANDS
 from callmux.cli.parsing import Given, read, refusal
 from callmux.cli.terminal import show_report
 from callmux.config.load import find_config, load_config, target_config
-from callmux.doctor.report import Report, failure, text_lines, with_byte_code, with_clients
+from callmux.doctor.report import Report, failure, text_lines, with_byte_code, with_clients, with_state
 from callmux.errors import ConfigError, ConfigMissing
 
 if TYPE_CHECKING:
     from callmux.bridge.endpoint import Endpoint
+    from callmux.config.load import LoadedConfig
     from callmux.doctor.checks import Probe
     from callmux.doctor.directories import Try
     from callmux.doctor.listener import Exchange
@@ -73,6 +74,21 @@ def _examine(config_option: str | None, probe: Probe | None, *, quiet: bool) -> 
         return failure(str(path), "missing", [error.message])
     except ConfigError as error:
         return failure(str(path), "invalid", error.problems)
+    return _with_state(_examined(loaded, probe, quiet=quiet), loaded)
+
+
+def _with_state(report: Report, loaded: LoadedConfig) -> Report:
+    """The report, with what the listeners of this configuration share."""
+    state = loaded.config.state
+    if state is None:
+        return report
+    from callmux.doctor.state import state_findings
+
+    found = asyncio.run(state_findings(state, loaded.base_dir, os.environ))
+    return with_state(report, found.issues, found.warnings, found.lines)
+
+
+def _examined(loaded: LoadedConfig, probe: Probe | None, *, quiet: bool) -> Report:
     from callmux.cli.waiting import watching
     from callmux.doctor.checks import examine
 

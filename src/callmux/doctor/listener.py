@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from callmux import __version__
 from callmux.bridge.endpoint import Endpoint
 from callmux.config.veil import veil_of_headers
+from callmux.doctor.company import company_problems
 from callmux.errors import CallmuxError
 
 PROTOCOL_VERSION = "2025-11-25"
@@ -274,7 +275,10 @@ class _Examination:
         self.report.status = Stage(ok=problem is None, body=payload)
         if problem is not None:
             self._issue(f"{STATUS_TOOL} failed: {problem}")
-        elif self._cwd is not None:
+            return
+        for found in company_problems(payload):
+            self._issue(found)
+        if self._cwd is not None:
             self._check_cwd(payload)
 
     def _check_cwd(self, payload: Any) -> None:

@@ -73,6 +73,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         config_path: The file, as it was named.
         format: `native`, `mcpCompatible`, `missing` or `invalid`.
         preset: What the configuration's preset sets, where it has one.
+        state: What listeners share, and where, with `state`.
         issues: Every issue; those of a server start with its name.
         warnings: What works but is probably not meant.
         servers: The servers in the order of the file.
@@ -87,6 +88,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     cache_ttl_seconds: int = 0
     max_concurrency: int = 0
     preset: list[str] | UnsetType = UNSET
+    state: list[str] | UnsetType = UNSET
     issues: list[str] = []
     warnings: list[str] = []
     servers: list[ServerReport] = []
@@ -124,6 +126,17 @@ def with_byte_code(report: Report, kept: str | None, warnings: list[str]) -> Rep
     )
 
 
+def with_state(report: Report, issues: list[str], warnings: list[str], lines: list[str]) -> Report:
+    """The report, with what was found about what listeners share."""
+    return msgspec.structs.replace(
+        report,
+        ok=report.ok and not issues,
+        issues=[*report.issues, *issues],
+        warnings=[*report.warnings, *warnings],
+        state=lines or UNSET,
+    )
+
+
 def said_lines(stderr: list[str] | UnsetType) -> list[str]:
     """What a server wrote, below the issue that has the line that tells; a single line is that one."""
     if stderr is UNSET or len(stderr) < 2:
@@ -143,6 +156,7 @@ def text_lines(report: Report) -> list[str]:
     ]
     lines += [] if report.preset is UNSET else report.preset
     lines += [] if report.byte_code is UNSET else [f"Byte code: {report.byte_code}"]
+    lines += [] if report.state is UNSET else report.state
     shown = {f"{server.name}: {issue}" for server in report.servers for issue in server.issues}
     for client in report.clients:
         shown |= {f"{client.label}: {text}" for text in (*client.issues, *client.warnings)}

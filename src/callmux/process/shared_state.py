@@ -6,20 +6,25 @@ only then. It lives as long as the process: another `state` takes effect with th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
+import os
 import secrets
+import socket
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from callmux import __version__
 from callmux.aside import aside
 from callmux.config.redis_url import RedisAddress, read_redis_url
 from callmux.config.state import StateSection
 from callmux.config.veil import EVERYWHERE, Veil
-from callmux.errors import ConfigError, StoreUnavailable
+from callmux.errors import CallmuxError, ConfigError, StoreUnavailable
 from callmux.guard.limits import AbuseLimits
 from callmux.observe.bus import Bus
 from callmux.process.stores import PARKED, Stores
@@ -29,6 +34,7 @@ from callmux.stores.redis_client import make_client
 from callmux.stores.redis_configuration import RedisConfiguration
 from callmux.stores.redis_connection import RedisConnection
 from callmux.stores.redis_counts import RedisInFlight, RedisRates
+from callmux.stores.redis_listeners import Company, RedisListeners
 from callmux.stores.redis_overlay import RedisOverlay
 from callmux.stores.redis_parked import RedisParkedCalls
 from callmux.stores.redis_replay import RedisReplay
@@ -45,6 +51,7 @@ LOOK_UP_SECONDS = 60.0
 SHORTEST_KEY = 16
 """Characters of a key that nobody guesses."""
 KEY_BYTES = 32
+MARK_BYTES = 4
 
 
 class SharedState:
@@ -67,6 +74,7 @@ class SharedState:
         parked: Requests that wait for their clients.
         overlay: Changes of servers; None where Redis knows the secret of all.
         configuration: Whether this listener has the newest.
+        listeners: Who shares it.
     """
 
     def __init__(
@@ -91,6 +99,9 @@ class SharedState:
         overlay = None if config.key is None else RedisOverlay(self.connection, self.derived("overlay"))
         self.overlay: RedisOverlay | None = overlay
         self.configuration = RedisConfiguration(self.connection)
+        self.listeners = RedisListeners(self.connection, time.time)
+        self._name = f"{socket.gethostname()} (process {os.getpid()})"
+        self._strange = ""
         self._tokens: list[SharedTokenStore] = []
         self._tasks = TaskSet("the seal")
         self._in_flight = RedisInFlight(self.connection, strict=self._strict)
@@ -169,6 +180,44 @@ class SharedState:
                 self.connection.where,
             )
 
+    @property
+    def mark(self) -> str:
+        """Tells the secret of all listeners from another one; nobody can tell the secret from it."""
+        return self.derived("mark").hex()[: 2 * MARK_BYTES]
+
+    async def known_mark(self) -> str:
+        """The same for somebody who only looks: without a secret of our own, that of the seal in Redis.
+
+        Raises:
+            StoreUnavailable: Redis has it, and cannot be reached.
+        """
+        if not self._secret:
+            self._secret = bytes(await self.connection.run("GET", self.connection.key("seal")) or b"")
+        return self.mark
+
+    async def join(self) -> None:
+        """Shares with the others from now on.
+
+        Raises:
+            ConfigError: Another listener has another secret: neither would know the sessions of the other.
+        """
+        with contextlib.suppress(StoreUnavailable):
+            company = await self.listeners.meet(self.mark, self._name, __version__)
+            if company.strange:
+                raise ConfigError([strange_secret(self.config, company, self.connection.where)])
+
+    async def keep_company(self) -> None:
+        """Says once more that this listener is there, and whether somebody has another secret meanwhile."""
+        try:
+            company = await self.listeners.meet(self.mark, self._name, __version__)
+        except StoreUnavailable as error:
+            log.debug("it is not known who shares with this listener: %s", error)
+            return
+        before = self._strange
+        self._strange = strange_secret(self.config, company, self.connection.where) if company.strange else ""
+        if self._strange and not before:
+            log.error("%s", self._strange)
+
     def derived(self, purpose: str) -> bytes:
         """A key for one purpose, made of the secret that all listeners have."""
         return hashlib.blake2b(self._secret, digest_size=KEY_BYTES, person=purpose.encode()[:16]).digest()
@@ -179,16 +228,31 @@ class SharedState:
         facts: dict[str, Any] = {"connected": connection.is_up, "address": connection.where}
         if not connection.is_up:
             facts["problem"] = connection.problem
+        elif self._strange:
+            facts["problem"] = self._strange
         return facts | self.configuration.facts()
 
     async def close(self) -> None:
         """Brings to Redis what still waits, and ends the connection."""
         await self._tasks.cancel()
+        with contextlib.suppress(StoreUnavailable):
+            await self.listeners.leave()
         for store in self._tokens:
             await store.close()
         await self._in_flight.close()
         await self.replay.close()
         await self.connection.close()
+
+
+def strange_secret(config: StateSection, company: Company, where: str) -> str:
+    """What to do where listeners share one Redis and have not the same secret."""
+    names = ", ".join(sorted(listener.name for listener in company.strange))
+    what = "state.key is another one here than" if config.key is not None else "state.key is set"
+    return (
+        f"{what} at {names}, which shares Redis at {where} with the keyPrefix {config.key_prefix!r}: give all"
+        " listeners the same state.key. To change it, stop all of them first; listeners that are to share"
+        " nothing need another state.keyPrefix"
+    )
 
 
 async def open_shared_state(config: StateSection, base_dir: Path, env: Mapping[str, str]) -> SharedState:
@@ -199,8 +263,31 @@ async def open_shared_state(config: StateSection, base_dir: Path, env: Mapping[s
         env: The variables there are.
 
     Raises:
-        ConfigError: A reference has no value, the URL is none, or the package is not installed.
+        ConfigError: A reference has no value, the URL is none, the package is not installed, or another
+            listener has another secret.
         StoreUnavailable: Redis has the seal of all listeners, and cannot be reached.
+    """
+    shared = await found_shared_state(config, base_dir, env)
+    if await shared.connection.open():
+        log.info("sharing sessions through Redis at %s", shared.connection.where)
+    try:
+        await shared.unlock()
+        await shared.join()
+    except CallmuxError:
+        await shared.close()
+        raise
+    return shared
+
+
+async def found_shared_state(config: StateSection, base_dir: Path, env: Mapping[str, str]) -> SharedState:
+    """What `state` says, looked up; nothing is connected yet.
+
+    Args:
+        base_dir: What relative paths start from.
+        env: The variables there are.
+
+    Raises:
+        ConfigError: A reference has no value, the URL is none, or the package is not installed.
     """
 
     def look_up() -> tuple[RedisAddress, str, str]:
@@ -233,12 +320,4 @@ async def open_shared_state(config: StateSection, base_dir: Path, env: Mapping[s
     except TimeoutError:
         raise ConfigError(["state has references that were not looked up in time"]) from None
     ca_file = None if config.ca_file is None else str(base_dir / config.ca_file)
-    shared = SharedState(config, address, sentinels, secret, ca_file)
-    if await shared.connection.open():
-        log.info("sharing sessions through Redis at %s", shared.connection.where)
-    try:
-        await shared.unlock()
-    except StoreUnavailable:
-        await shared.close()
-        raise
-    return shared
+    return SharedState(config, address, sentinels, secret, ca_file)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 COMPARED_SECONDS = 5.0
-"""How often configurations are compared."""
+"""How often configurations are compared, and secrets."""
 
 
 async def shared_by(config: Config, base_dir: Path, env: Mapping[str, str]) -> SharedState | None:
@@ -102,6 +102,7 @@ async def keep_comparing(shared: SharedState, host: Host, reading: ConfigReader)
     end = host.bus.subscribe(Configured, take_effect)
     try:
         while True:
+            await shared.keep_company()
             await shared.configuration.look()
             await asyncio.sleep(COMPARED_SECONDS)
     finally:

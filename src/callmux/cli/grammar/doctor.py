@@ -30,9 +30,10 @@ COMMANDS = (
             Example("callmux doctor --url http://127.0.0.1:4860 --json", "a running listener, for a script"),
         ),
         notes=(
-            "Without --url: the configuration, every server (started, asked for its tools, stopped) and what"
-            " MCP clients have entered for callmux. With --url: whether the listener is reached, healthy and"
-            " ready, its version, one session with its tools; tokens are found as by callmux call.",
+            "Without --url: the configuration, every server (started, asked for its tools, stopped), the"
+            " Redis of state, and what MCP clients have entered for callmux. With --url: whether the listener"
+            " is reached, healthy and ready, its version, one session with its tools; tokens are found as by"
+            " callmux call.",
         ),
     ),
 )
