@@ -16,11 +16,14 @@ class BatchWriter:
 
     Args:
         write: Writes lines, in order; a transport's `writelines`.
+
+    Attributes:
+        lines: What was collected.
     """
 
     def __init__(self, write: Callable[[Sequence[bytes]], None]) -> None:
         self._write = write
-        self._lines: list[bytes] = []
+        self.lines: list[bytes] = []
         self._due = False
         # Kept: on Python 3.11 asking for the running loop is a system call.
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -32,7 +35,7 @@ class BatchWriter:
             id: Makes no difference here; see `callmux.upstream.links.link.Link.send`.
             last: Whether nothing more is to be expected in this turn.
         """
-        self._lines.append(line)
+        self.lines.append(line)
         if last:
             self.flush()
         elif not self._due:
@@ -47,6 +50,6 @@ class BatchWriter:
 
     def flush(self) -> None:
         """Writes what was collected."""
-        if self._lines:
-            lines, self._lines = self._lines, []
+        if self.lines:
+            lines, self.lines = self.lines, []
             self._write(lines)

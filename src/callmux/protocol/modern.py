@@ -257,7 +257,11 @@ def complete(result: bytes | Raw, info: bytes, hints: bytes = b"") -> bytes:
     """
     raw = bytes(result)
     # Nearly always none of these: then nothing need be read.
-    if raw.find(b'"_meta"') < 0 and raw.find(b'"resultType"') < 0 and (not hints or raw.find(b'"ttlMs"') < 0):
+    if not (
+        raw.partition(b'"_meta"')[1]
+        or raw.partition(b'"resultType"')[1]
+        or (hints and raw.partition(b'"ttlMs"')[1])
+    ):
         rest = raw[1:]
         if not hints and rest[:1] == b'"' and (usual := _USUAL.get(info)) is not None:
             return usual + rest

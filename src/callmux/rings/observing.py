@@ -44,8 +44,8 @@ class Observing:
         if isinstance(outcome, Result):
             raw = outcome.raw
             received = len(raw)
-            # `in` costs an exception.
-            how = TOOL_ERROR if raw.find(b'"isError"') >= 0 and outcome.is_error else OK
+            # `in` costs an exception, `find` twice as much.
+            how = TOOL_ERROR if raw.partition(b'"isError"')[1] and outcome.is_error else OK
         elif isinstance(outcome, Cancelled):
             how = CANCELLED
         else:

@@ -52,7 +52,7 @@ class Preparing:
             if (DOLLAR in before or BACKSLASH in before) and may_refer(before):
                 return self._prepare(call)
             shaper = call.route.shaper
-            if shaper is not None and (shaper.always or before.find(ENVELOPE) >= 0):
+            if shaper is not None and (shaper.always or before.partition(ENVELOPE)[1]):
                 try:
                     shaper.fits(before)
                 except (msgspec.MsgspecError, RecursionError, UnicodeError):

@@ -148,8 +148,11 @@ class _Sessions:
         self._host.dispatch.hang_up()
 
     def definition(self, tool: str) -> bytes | None:
-        try:
-            found = self._host.runtime.find(tool).tool
-        except CallmuxError:
-            return None
-        return None if found is None else found.raw
+        names = self._host.runtime.names
+        # Nearly always: it was called before.
+        if (route := names.direct.get(tool)) is None:
+            try:
+                route = names.find(tool)
+            except CallmuxError:
+                return None
+        return None if route.tool is None else route.tool.raw

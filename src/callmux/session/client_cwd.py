@@ -47,17 +47,20 @@ def circumstances(port: ClientPort, params: DirectCall | Raw | None) -> CallCont
         owner = owner_of(principal, {})
         return CallContext(client=port, remote=True, owner=owner, principal=principal, profile=facts.profile)
     about = {"requestId": said.request_id, "sessionId": said.session_id}
+    principal, headers = said.principal, said.headers
+    # By position: with each call of a listener, names of arguments would cost as much again.
     return CallContext(
-        client=port,
-        remote=True,
-        find_cwd=partial(find, port, params),
-        headers=said.headers,
-        about=about if where is None else {**about, "cwd": where},
-        elsewhere=said.elsewhere,
-        owner=owner_of(said.principal, said.headers) if said.principal or said.headers else "",
-        principal=said.principal,
-        profile=facts.profile,
-        audiences=said.audiences,
+        port,
+        None,
+        partial(find, port, params),
+        headers,
+        about if where is None else {**about, "cwd": where},
+        said.elsewhere,
+        True,
+        owner_of(principal, headers) if principal or headers else "",
+        principal,
+        said.audiences,
+        facts.profile,
     )
 
 
@@ -102,8 +105,8 @@ def find(
         return _known(facts)
     if not (port.asks_roots and said.streams):
         return None
-    # `in` costs an exception
-    if port.capabilities.find(b'"roots"') >= 0 and (not facts.roots_asked or facts.asking.locked()):
+    # `in` costs an exception, `find` twice as much.
+    if port.capabilities.partition(b'"roots"')[1] and (not facts.roots_asked or facts.asking.locked()):
         return _asked(port, facts)
     return None
 

@@ -22,8 +22,9 @@ BRIDGE = "stdio-bridge"
 """The kind of a client that is our own bridge."""
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What one HTTP request says beside its message: true for that request alone.
+class Said(msgspec.Struct, frozen=True):
+    """What one HTTP request says beside its message: true for that request alone. Whoever makes one with each
+    request does so by position: names of arguments cost as much again.
 
     Attributes:
         cwd: The directory in its header.

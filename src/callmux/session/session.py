@@ -294,12 +294,12 @@ class Session(Unparked):
             self.pulse.over(request)
         if self.observer is not None:
             self.observer.ended(request, body, refused=refused)
+        route = self._route
         try:
             if type(id) is int and not refused:
                 line = ANSWER % (id, body)
             else:
                 line = (jsonrpc.failure_raw if refused else jsonrpc.response)(id, body)
-            route = self._route
             if route is None:
                 self._send(line)
             else:
@@ -308,7 +308,7 @@ class Session(Unparked):
             # Such as no memory for it: a short answer takes its place.
             short = jsonrpc.failure_raw(id, self._fault(request.method, broken).encoded())
             self._emit(short, id, final=True)
-        if not requests:
+        if not requests and (route is None or self.quiet.awaited):
             self._is_quiet()
 
     def fail(self, request: Request, broken: BaseException) -> None:

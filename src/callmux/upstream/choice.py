@@ -18,6 +18,9 @@ from callmux.upstream.opening.known_era import KnownEra
 from callmux.upstream.opening.main_line import MainLine
 from callmux.upstream.questions import Questions
 
+LEGACY = Era.LEGACY
+"""Named once: with each call of a listener, to name a member of an Enum costs as much as a function."""
+
 
 class LaneChoice:
     """The choice of a connection.
@@ -108,7 +111,7 @@ class LaneChoice:
             and connection.audience.owner is None
             and client.server_level is None
             and not (questions.apart or target in questions.tools.names)
-            and main.era is Era.LEGACY
+            and main.era is LEGACY
             and (client.version not in MODERN or not self._known.has_modern)
             and telling(client.capabilities, self.sharing.rootless) == main.declares
         ):
@@ -117,7 +120,7 @@ class LaneChoice:
         declared = self.declared(client)
         owner = main.connection.audience.owner if main.connection is not None else None
         asking, its = questions.asks(target), main.era
-        era = its if its is Era.LEGACY and client.version not in MODERN else self.era_of(client)
+        era = its if its is LEGACY and client.version not in MODERN else self.era_of(client)
         key = choose_lane(
             client, declared, main.declares, owner, asking=asking, scope=scope, era=era, main_era=its
         )

@@ -160,17 +160,25 @@ class Serving:
             declared = in_one_spelling(asked.capabilities)
             if declared is not None and not (losing.going_on or losing.doubts):
                 # What is done below for a call, where nothing stands in its way.
+                current = self._current
+                images = current.portraits
                 request = ModernRequest(
-                    session, message.id, message.method, said, asked=asked, declared=declared, way=session
+                    session,
+                    message.id,
+                    message.method,
+                    said,
+                    asked=asked,
+                    declared=declared,
+                    way=session,
+                    stripped=params,
+                    parking=self._parking,
+                    losing=losing,
+                    info=images.identity if current.runtime.is_transparent else images.own,
+                    over=session.over,
                 )
-                request.parking, request.losing, request.over = self._parking, losing, session.over
-                request.stripped = params
                 if declared != NOTHING and tasks.declares(declared):
                     request.told = self._told
                 _introduce(session, request)
-                images = self._current.portraits
-                is_own = not self._current.runtime.is_transparent
-                request.info = images.own if is_own else images.identity
                 session.enter(request, params)
                 session.run(request, params)
                 return

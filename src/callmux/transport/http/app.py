@@ -143,7 +143,8 @@ class App:
             exchange.inside.leave(exchange, status)
         if self._bus.http:
             head, known = reply.head, reply.head.exchange
-            head.route = head.route or self._route_name(known.path)
+            if not head.route:
+                head.route = self._route_name(known.path)
             self._bus.publish(
                 HttpEnded(
                     reply.request_id,

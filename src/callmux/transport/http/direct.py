@@ -226,7 +226,7 @@ class DirectProtocol(NarrowProtocol):
             if reply.resumable:
                 seat.lost(reply.id, line)
             return
-        body = line[:-1] if line.endswith(b"\n") else line
+        body = line.removesuffix(b"\n")
         ends = ends or self._ends
         given = self.server_state.default_headers
         if given is not self._given:

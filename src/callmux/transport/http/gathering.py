@@ -35,7 +35,8 @@ class GatheringTransport:
 
     def write_now(self, data: bytes) -> None:
         """Sends a whole answer."""
-        self._writer.flush()
+        if self._writer.lines:
+            self._writer.flush()
         self._transport.write(data)
 
     def _write(self, lines: Sequence[bytes]) -> None:

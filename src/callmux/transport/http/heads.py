@@ -166,13 +166,7 @@ class SessionHead(PlainHead):
             facts.cwd, facts.cwd_source = known.cwd, "header"
         if self.kind is not None:
             facts.client_kind = self.kind
-        return Said(
-            cwd=known.cwd,
-            headers=known.headers,
-            elsewhere=known.elsewhere,
-            session_id=known.session_id,
-            request_id=request_id,
-        )
+        return Said(known.cwd, known.headers, known.elsewhere, known.streams, known.session_id, request_id)
 
 
 class StatelessHead(PlainHead):
@@ -234,13 +228,7 @@ class StatelessHead(PlainHead):
         facts.cwd_source = None if known.cwd is None else "header"
         facts.client_kind = self.kind
         facts.principal = None
-        return Said(
-            cwd=known.cwd,
-            headers=known.headers,
-            elsewhere=known.elsewhere,
-            session_id=seat.shown_id,
-            request_id=request_id,
-        )
+        return Said(known.cwd, known.headers, known.elsewhere, known.streams, seat.shown_id, request_id)
 
 
 def _is_named(name: bytes) -> bool:

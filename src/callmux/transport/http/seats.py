@@ -105,8 +105,10 @@ class Seats:
     def release(self, seat: WebSession) -> None:
         """One less needs a session: its exchange has ended, or its request is over."""
         seat.active -= 1
+        if seat.active:
+            return
         seat.seen_at = self._now()
-        if not seat.active and not seat.closed and (key := self._keys.get(seat)) is not None:
+        if not seat.closed and (key := self._keys.get(seat)) is not None:
             self._idle.setdefault(key, []).append(seat)
             if seat.session.loan is not None:
                 seat.session.loan.free = True
