@@ -10,10 +10,11 @@ import pytest
 from msgspec import Raw
 
 from callmux.protocol.jsonrpc import RpcError
-from callmux.session.modern.request import digest_of
+from callmux.session.modern.request import GATHER_SECONDS, digest_of
 from callmux.session.request import Request
 from callmux.stores.parked import ParkedLimits
 from tests.session.modern.desk import FORM, Desk
+from tests.session.modern.test_parking import Remote
 
 
 async def asking(desk: Desk, asked: str, params: Any = None, **given: Any) -> Any:
@@ -98,6 +99,23 @@ async def test_a_question_that_a_server_takes_back_is_not_asked_again() -> None:
     withdrawn.set()
     params = {"name": "x", "requestState": asked["requestState"], "inputResponses": {"q1": {}}}
     assert (await desk.result(2, params=params))["done"] == 1
+
+
+async def test_a_request_that_is_given_up_while_it_is_parked_takes_no_room() -> None:
+    """A store elsewhere needs its time; nobody has the state by then, so nobody would take the request."""
+    calls = Remote()
+    desk = Desk(calls)
+
+    async def work(request: Request) -> Any:
+        return await request.ask("roots/list", None)
+
+    desk.work = work
+    desk.asks(1)
+    await asyncio.sleep(GATHER_SECONDS + 0.005)
+    assert len(calls.near) == 1
+    desk.says({"method": "notifications/cancelled", "params": {"requestId": 1}})
+    await asyncio.sleep(1)
+    assert (len(desk.parking), len(calls.near)) == (0, 0)
 
 
 async def test_what_is_remembered_for_a_session_is_for_its_only_client() -> None:

@@ -244,7 +244,8 @@ class ModernRequest(Request, kw_only=True):
         assert self.parking is not None
         state = await self.parking.park(self)
         if self.ended:
-            # Answered or given up meanwhile: whoever comes with the state finds nothing.
+            # Answered or given up meanwhile: nobody knows the state, and its place is free again.
+            await self.parking.forget(lambda parked: parked is self)
             return
         if state is None:
             for question in (self.questions or {}).values():
