@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import shlex
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
+
+from ports import free_port, listens
 
 SERVER = Path(__file__).with_name("server.py")
 OURS, OTHER = "callmux", "other"
@@ -74,12 +75,6 @@ CASES = [
 ]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def listening(callmux: list[str], folder: Path, config: Path) -> Iterator[str]:
     """The address of a listener of ours in front of a bare server."""
@@ -91,10 +86,7 @@ def listening(callmux: list[str], folder: Path, config: Path) -> Iterator[str]:
     )
     try:
         end = time.monotonic() + SECONDS
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        while not listens(port):
             if time.monotonic() > end or process.poll() is not None:
                 raise SystemExit("the listener did not start")
             time.sleep(0.05)

@@ -16,7 +16,6 @@ import contextlib
 import json
 import os
 import shlex
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from typing import Any
 import psutil
 from driver import Driver
 from http_client import HttpClient
+from ports import free_port, listens
 
 SERVER = Path(__file__).with_name("server.py")
 SERVERS = 5
@@ -78,7 +78,7 @@ class Product:
     @contextlib.asynccontextmanager
     async def listener(self, config: Path) -> AsyncIterator[tuple[str, psutil.Process, float]]:
         """A running listener: its URL, its process, and when it was started."""
-        port = _free_port()
+        port = free_port()
         words = [*self.command, "--config", str(config), "--listen", str(port)]
         began = time.perf_counter()
         quiet = subprocess.DEVNULL
@@ -86,7 +86,7 @@ class Product:
             *words, env=self.env, stdin=quiet, stdout=quiet, stderr=quiet
         )
         try:
-            while not _listens(port):
+            while not listens(port):
                 if process.returncode is not None or time.perf_counter() - began > 60:
                     raise RuntimeError(f"{' '.join(words)} does not listen")
                 await asyncio.sleep(0.002)
@@ -230,17 +230,6 @@ def _proportional(process: psutil.Process) -> int:
         return int(process.memory_full_info().pss)
     except (psutil.Error, AttributeError):
         return 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def print_rows(title: str, found: dict[str, Figures]) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
+from ports import free_port, listens
 
 SERVER = Path(__file__).with_name("server.py")
 SECONDS = 240
@@ -390,16 +391,11 @@ class Products:
 
     @contextlib.contextmanager
     def _listener(self, wrap: Wrap, **more: Any) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = free_port()
         words = wrap([*self._command, "--config", self._config(**more), "--listen", str(port)])
         with self._started(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
             end = time.monotonic() + SECONDS
-            while True:
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
+            while not listens(port):
                 if process.poll() is not None or time.monotonic() > end:
                     raise RuntimeError(f"{' '.join(words)} does not listen")
                 time.sleep(0.05)

@@ -103,6 +103,16 @@ def test_a_product_that_fails_stays_in_the_page_with_its_error(peers: Any) -> No
     assert "(1x): the string is too long" in text
 
 
+def test_an_answer_that_is_no_answer_fails_one_measurement_and_not_the_run(peers: Any) -> None:
+    row = peers.rounds.empty()
+
+    def broken() -> dict[str, float]:
+        raise KeyError("tools")
+
+    assert not peers.rounds.kept(row, broken, lambda: "out of memory")
+    assert row == {"samples": [], "failed": ["KeyError('tools') (it said: out of memory)"]}
+
+
 def test_a_figure_in_which_a_peer_is_better_is_said(peers: Any) -> None:
     record = peers.rounds.loaded()
     for sample in record["table"]["stdio"]["callmux (npm)"]["samples"]:

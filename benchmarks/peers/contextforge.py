@@ -13,6 +13,8 @@ import urllib.request
 from collections.abc import Iterator
 from typing import ClassVar
 
+from ports import free_port
+
 from peers import fetching
 from peers.client import Failed
 from peers.products import (
@@ -23,7 +25,6 @@ from peers.products import (
     Listening,
     Product,
     Setup,
-    free_port,
     started,
 )
 

@@ -28,11 +28,8 @@ def from_pypi(cache: Path, package: str, version: str) -> Path:
         Missing: It could not be installed.
     """
     folder = cache / f"{package}-{version}"
-    if not (folder / READY).exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", str(folder)], package)
-        _run([str(folder / "bin" / "pip"), "install", "--quiet", f"{package}=={version}"], package)
-        (folder / READY).touch()
+    pip = [str(folder / "bin" / "pip"), "install", "--quiet", f"{package}=={version}"]
+    _fill(folder, package, [sys.executable, "-m", "venv", str(folder)], pip)
     return folder
 
 
@@ -43,12 +40,8 @@ def from_npm(cache: Path, package: str, version: str) -> Path:
         Missing: It could not be installed.
     """
     folder = cache / f"{package.replace('/', '+')}-{version}"
-    if not (folder / READY).exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        words = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts"]
-        _run([*words, f"{package}@{version}"], package)
-        (folder / READY).touch()
+    words = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts"]
+    _fill(folder, package, [*words, f"{package}@{version}"])
     return folder / "node_modules" / package
 
 
@@ -68,6 +61,17 @@ def go_kind() -> str:
     """What Go calls this machine."""
     kind = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     return f"{sys.platform}-{kind}"
+
+
+def _fill(folder: Path, package: str, *commands: list[str]) -> None:
+    """Fills a folder by these commands, unless it is whole already."""
+    if (folder / READY).exists():
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for words in commands:
+        _run(words, package)
+    (folder / READY).touch()
 
 
 def _run(words: list[str], package: str) -> None:

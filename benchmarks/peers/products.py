@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import shlex
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 from paths import GUARDED, TOKEN
+from ports import free_port, listens
 
 from peers.client import START_SECONDS, Failed, Wrap
 from peers.pipes import stop
@@ -180,7 +180,7 @@ def started(
         stderr=setup.noise,
     )
     try:
-        while not _listens(port):
+        while not listens(port):
             if process.poll() is not None:
                 raise Failed(f"it ended with code {process.returncode} and did not listen")
             if time.perf_counter() - began > START_SECONDS:
@@ -189,17 +189,6 @@ def started(
         yield process, began
     finally:
         stop(process)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Direct(Product):

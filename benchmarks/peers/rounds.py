@@ -44,9 +44,11 @@ def kept(row: Row, measure: Callable[[], Sample], said: Callable[[], str]) -> bo
     before = load()
     try:
         sample = measure()
-    except (Failed, OSError, subprocess.SubprocessError) as error:
+    except (Failed, OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
+        # The last two: an answer that is not what was asked for ends no run of an hour.
         last = said()
-        row["failed"].append(f"{error}" + (f" (it said: {last})" if last else ""))
+        what = repr(error) if isinstance(error, ValueError | LookupError) else str(error)
+        row["failed"].append(what + (f" (it said: {last})" if last else ""))
         return False
     row["samples"].append({**sample, "load": (before + load()) / 2})
     return True
