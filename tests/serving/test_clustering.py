@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from callmux import Listener
 from callmux.errors import CallmuxError
+from callmux.protocol.jsonrpc import Request
 from tests.library.test_gateway import ENV
+from tests.live.harness import python_server, stdio
 from tests.nodes.pair import KEY, nodes
 from tests.redis_server import own_prefix
 from tests.support import real_loop
@@ -37,6 +41,22 @@ async def test_what_is_not_said_is_made_of_the_machine_and_the_port(redis_url: s
         port = facts.address.rpartition(":")[2]
         assert facts.address == f"http://127.0.0.1:{port}"
         assert facts.name == f"{socket.gethostname()}-{port}"
+
+
+@real_loop()
+async def test_a_node_that_has_just_started_knows_what_is_safe(redis_url: str, tmp_path: Path) -> None:
+    """It may be the first thing it is asked: another one is lost at that moment."""
+    server = stdio(python_server("ledger_server.py", tmp_path / "ledger"), cwdMode="global")
+    given = {**config(redis_url, listen="127.0.0.1:0"), "servers": {"s": server}}
+    async with Listener(given, env={**ENV, "KEY": KEY}) as listener:
+        node = listener._running().node
+        assert node is not None
+        tools = {"read": True, "put": True, "write": False, "nowhere": False}
+        for tool, safe in tools.items():
+            asked = Request(5, "tools/call", Raw(b'{"name":"%b"}' % tool.encode()))
+            assert await node.cluster.is_safe(asked) is safe, tool
+        assert await node.cluster.is_safe(Request(5, "tools/list", None))
+        assert not await node.cluster.is_safe(Request(5, "custom/thing", None))
 
 
 @real_loop()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from callmux.errors import InvalidArguments, StoreUnavailable
@@ -69,7 +69,7 @@ class Cluster:
         address: str,
         version: str,
         listener: Listener,
-        is_safe: Callable[[Request], bool],
+        is_safe: Callable[[Request], Awaitable[bool]],
         house: House,
     ) -> None:
         self._listener = listener
@@ -206,12 +206,12 @@ class Cluster:
         message = None if body is None else parse(on_one_line(body))
         if not isinstance(message, Request):
             return None
-        told = self.placing.told_of(message)
+        told = await self.placing.told_of(message)
         return message, told
 
-    def is_safe(self, request: Request) -> bool:
+    async def is_safe(self, request: Request) -> bool:
         """Whether a request does no harm when it is made twice."""
-        return self.placing.is_safe(request)
+        return await self.placing.is_safe(request)
 
     async def claim(self, whose: str, name: str) -> bool:
         """Takes the name of a request, which no other attempt at it has begun with; whether it was free."""

@@ -79,7 +79,7 @@ class Placing:
         owners: Owners,
         passing: Passing,
         listener: Listener,
-        is_safe: Callable[[Request], bool],
+        is_safe: Callable[[Request], Awaitable[bool]],
     ) -> None:
         self._membership = membership
         self._owners = owners
@@ -95,9 +95,9 @@ class Placing:
         for seat in self._listener.release(sessions):
             self._tasks.spawn(self._listener.end(seat))
 
-    def told_of(self, request: Request) -> bytes | None:
+    async def told_of(self, request: Request) -> bytes | None:
         """What a client is told of a request whose node was lost; None where it is made again."""
-        if self.is_safe(request):
+        if await self.is_safe(request):
             self.counts["repeated"] += 1
             return None
         return self.unknown(request)
@@ -319,7 +319,7 @@ class Placing:
             # All that was asked is answered; a client opens the stream of a GET again.
             await exchange.write(b"", more=False)
             return True
-        if all(self.is_safe(request) for request in open) and not attempt.is_last():
+        if not attempt.is_last() and await self._are_safe(open):
             self.counts["repeated"] += len(open)
             return False
         self.counts["unknown"] += len(open)
@@ -330,6 +330,12 @@ class Placing:
             await exchange.answer(200, unknown_body(open, batch=attempt.is_batch), headers=headers)
         else:
             raise UNREACHED
+        return True
+
+    async def _are_safe(self, requests: Iterable[Request]) -> bool:
+        for request in requests:
+            if not await self.is_safe(request):
+                return False
         return True
 
     async def _gone(self, node: NodeFacts) -> None:

@@ -44,6 +44,8 @@ LOOK_UP_SECONDS = 10.0
 PATIENCE_SECONDS = 0.25
 """How long an answer may take before its client gets a stream that it can resume at another node: until then,
 a request ends with its node."""
+KNOWN_SECONDS = 10.0
+"""How long it may take until a node that starts knows which of its tools are safe."""
 WILDCARDS = ("0.0.0.0", "::")
 
 
@@ -182,7 +184,9 @@ def _address(given: str | None, host: str) -> str | None:
     return None
 
 
-def _is_safe(host: Host, request: Request) -> bool:
+async def _is_safe(host: Host, request: Request) -> bool:
     if request.method == "tools/call":
+        # A node that has only just started does not know its tools yet.
+        await host.runtime.settled_within(KNOWN_SECONDS)
         return host.runtime.router.is_safe(request.params)
     return request.method in SAFE_METHODS

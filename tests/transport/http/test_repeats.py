@@ -50,7 +50,7 @@ class Others:
     async def resumed(self, session: str, stream: str) -> tuple[Request, bytes | None] | None:
         return None
 
-    def is_safe(self, request: Request) -> bool:
+    async def is_safe(self, request: Request) -> bool:
         return request.method in ("slow", "safe")
 
     async def claim(self, whose: str, name: str) -> bool:

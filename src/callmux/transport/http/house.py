@@ -72,7 +72,7 @@ class Nodes(Protocol):
         """The request of a stream that broke with its node, and what its client is told where it may not be
         made again; None where nothing is known of it."""
 
-    def is_safe(self, request: Request) -> bool:
+    async def is_safe(self, request: Request) -> bool:
         """Whether a request does no harm when it is made twice."""
 
     async def claim(self, whose: str, name: str) -> bool:

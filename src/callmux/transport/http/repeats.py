@@ -63,10 +63,11 @@ class NamedAttempt:
 
     async def may_begin(self, requests: Sequence[Request]) -> bool:
         """Whether no other attempt has begun with these, or that does no harm."""
-        if all(map(self._nodes.is_safe, requests)):
-            return True
-        self._is_claimed = await self._nodes.claim(self._whose, self._name)
-        return self._is_claimed
+        for request in requests:
+            if not await self._nodes.is_safe(request):
+                self._is_claimed = await self._nodes.claim(self._whose, self._name)
+                return self._is_claimed
+        return True
 
     async def stream(self, seat: WebSession, requests: Sequence[Request]) -> Stream | None:
         """What an attempt before this one brings or has brought; None where these requests are to begin."""
