@@ -8,7 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.cluster.front import KINDS as FRONTS
+
 from .faults import KINDS
+from .nodes import NODE_KINDS
 from .storm import storm
 
 
@@ -17,7 +20,11 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=1000)
     parser.add_argument("--sessions", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kind", action="append", choices=list(KINDS), help="only this; repeatable")
+    parser.add_argument(
+        "--kind", action="append", choices=[*KINDS, *NODE_KINDS], help="only this; repeatable"
+    )
+    parser.add_argument("--nodes", type=int, default=0, help="the listener is so many nodes")
+    parser.add_argument("--front", choices=FRONTS, default="nginx", help="what stands before nodes")
     parser.add_argument("--quiet", action="store_true", help="only the table")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="callmux-chaos-") as folder:
@@ -29,6 +36,8 @@ def main() -> int:
             given.kind,
             (lambda line: None) if given.quiet else lambda line: print(line, flush=True),
             samples=6,
+            nodes=given.nodes,
+            front=given.front,
         )
         seen = asyncio.run(work)
     print(seen.account)

@@ -109,12 +109,19 @@ class Place:
         named = {name: self.server(name) for name in self.names}
         return {**named, FAR: {"url": self.remote.url}, LATE: stdio(late)}
 
+    def settings(self) -> Json:
+        """What the configuration says besides."""
+        return {
+            "callTimeoutMs": CALL_TIMEOUT_MS,
+            "connectTimeoutMs": 10_000,
+            "reconnectPolicy": SOON,
+            # Calls to a server that hangs hold their slots: with fewer, they would hold up the other servers.
+            "maxConcurrency": CONCURRENCY,
+        }
+
     def write(self, servers: Json | None = None) -> None:
         """Writes the configuration, of the usual servers unless others are given."""
-        given = self.usual() if servers is None else servers
-        more = {"callTimeoutMs": CALL_TIMEOUT_MS, "connectTimeoutMs": 10_000, "reconnectPolicy": SOON}
-        # Calls to a server that hangs hold their slots: with fewer, they would hold up the other servers.
-        write_config(self.config, given, maxConcurrency=CONCURRENCY, **more)
+        write_config(self.config, self.usual() if servers is None else servers, **self.settings())
 
     # ---- the listener ----------------------------------------------------------------------------------
 
@@ -155,7 +162,7 @@ class Place:
     def listeners(self) -> list[psutil.Process]:
         """The listener's processes: two while one hands over to the next."""
         found = []
-        for process in marked(self.mark):
+        for process in self.marked():
             with contextlib.suppress(psutil.Error):
                 if "--listen" in process.cmdline() and alive(process):
                     found.append(process)
@@ -196,16 +203,21 @@ class Place:
                 found.update((n, int(whose)) for whose in _SAID.findall(json.dumps(message)))
         return found
 
+    def said(self) -> list[str]:
+        """What the listener said, by lines."""
+        return self._log.read_text(errors="replace").splitlines()
+
     def failed_attempts(self) -> list[str]:
         """What the listener said of servers that it could not connect."""
-        return [
-            line for line in self._log.read_text(errors="replace").splitlines() if "could not connect" in line
-        ]
+        return [line for line in self.said() if "could not connect" in line]
 
     def own_failures(self) -> list[str]:
         """What the listener said of calls that failed in callmux itself: each line names the exception."""
-        said = self._log.read_text(errors="replace").splitlines()
-        return [line for line in said if "callmux itself" in line]
+        return [line for line in self.said() if "callmux itself" in line]
+
+    def marked(self) -> list[psutil.Process]:
+        """Every process that is ours."""
+        return marked(self.mark)
 
     def rows(self, what: str, ledger: Path | None = None) -> Counter[str]:
         """How often `what` was written into the ledger for each token."""
@@ -216,7 +228,7 @@ class Place:
         """Processes there are, and memory and descriptors of the listener and of all bridges."""
         bridges, listeners = [client.ps for client in self.sessions], self.listeners()
         return {
-            "processes": len(marked(self.mark)),
+            "processes": len(self.marked()),
             "MB of the listener": sum(process.memory_info().rss for process in listeners) / 2**20,
             "its descriptors": sum(process.num_fds() for process in listeners),
             "MB of the bridges": sum(process.memory_info().rss for process in bridges) / 2**20,
@@ -230,9 +242,9 @@ class Place:
         for process in self.listeners():
             process.send_signal(signal.SIGTERM)
         with contextlib.suppress(AssertionError):
-            await until("all has ended", lambda: not marked(self.mark), 20)
+            await until("all has ended", lambda: not self.marked(), 20)
         self._let_go()
-        left = marked(self.mark)
+        left = self.marked()
         for own in self._own:
             if own.returncode is None:
                 await asyncio.wait_for(own.wait(), 10)
@@ -248,29 +260,36 @@ async def place(folder: Path, sessions: int) -> AsyncIterator[Place]:
         here.write()
         await here.start_listener()
         await here.wire.open()
-        async with contextlib.AsyncExitStack() as stack:
-            for n in range(sessions):
-                home = folder / f"agent{n}"
-                home.mkdir()
-                client = await stack.enter_async_context(
-                    callmux(home, "bridge", "--url", here.url, mark=here.mark)
-                )
-                here.sessions.append(client)
-            await asyncio.gather(
-                *(
-                    client.initialize(capabilities=None if n % 2 else CURIOUS)
-                    for n, client in enumerate(here.sessions)
-                )
+        async with greeted(here, sessions):
+            yield here
+
+
+@contextlib.asynccontextmanager
+async def greeted(here: Place, sessions: int) -> AsyncIterator[None]:
+    """The sessions of a place, which have all greeted."""
+    async with contextlib.AsyncExitStack() as stack:
+        for n in range(sessions):
+            home = here.folder / f"agent{n}"
+            home.mkdir()
+            client = await stack.enter_async_context(
+                callmux(home, "bridge", "--url", here.url, mark=here.mark)
             )
-            for client in here.sessions[::2]:
-                await client.request("logging/setLevel", {"level": "debug"})
-            for client in here.sessions:
-                await client.tools()
-            try:
-                yield here
-            finally:
-                await here.wire.close()
-                await here.remote.close()
+            here.sessions.append(client)
+        await asyncio.gather(
+            *(
+                client.initialize(capabilities=None if n % 2 else CURIOUS)
+                for n, client in enumerate(here.sessions)
+            )
+        )
+        for client in here.sessions[::2]:
+            await client.request("logging/setLevel", {"level": "debug"})
+        for client in here.sessions:
+            await client.tools()
+        try:
+            yield
+        finally:
+            await here.wire.close()
+            await here.remote.close()
 
 
 def _listens(port: int) -> bool:

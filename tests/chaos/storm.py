@@ -11,6 +11,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from tests.live.harness import Client, Json, Refused, error_of, text_of
 
 from .account import Call, Fault, broken_promises, crossed, table
 from .faults import KINDS
+from .nodes import NODE_KINDS, kinds_of_nodes
+from .nodes import nodes as nodes_at
 from .place import DEADLINE_SECONDS, Place, place
 
 IN_FLIGHT = 2
@@ -84,6 +87,8 @@ async def storm(
     kinds: list[str] | None = None,
     show: Callable[[str], None] = lambda line: None,
     samples: int = 1,
+    nodes: int = 0,
+    front: str = "nginx",
 ) -> Storm:
     """Runs one.
 
@@ -93,12 +98,18 @@ async def storm(
         show: Takes a line for each fault.
         samples: Seconds over which processes and descriptors are counted; the lowest count is kept, so that
             what has just been needed has gone.
+        nodes: How many nodes the listener is; 0 for one alone.
+        front: The load balancer before nodes.
     """
     seen = Storm()
     chance = random.Random(seed)
-    order = [(kinds or list(KINDS))[n % len(kinds or KINDS)] for n in range(faults)]
+    struck = kinds or (kinds_of_nodes() if nodes else list(KINDS))
+    order = [struck[n % len(struck)] for n in range(faults)]
     chance.shuffle(order)
-    async with place(folder, sessions) as here:
+    opened: AbstractAsyncContextManager[Place] = (
+        nodes_at(folder, sessions, nodes, front) if nodes else place(folder, sessions)
+    )
+    async with opened as here:
         over = asyncio.Event()
         agents = [_Agent(n, client, here, seen, over) for n, client in enumerate(here.sessions)]
         async with asyncio.TaskGroup() as group:
@@ -139,7 +150,7 @@ async def _strike(kind: str, here: Place, agents: list[_Agent], seen: Storm, cha
     await here.look()
     fault = Fault(kind, loop.time(), float("inf"))
     seen.faults.append(fault)
-    work = loop.create_task(KINDS[kind](here, chance))
+    work = loop.create_task((KINDS | NODE_KINDS)[kind](here, chance))
     await asyncio.sleep(0)
     # The first probe is sent as soon as the fault strikes; its time is the gap.
     fault.gaps += await asyncio.gather(*(agent.probe() for agent in agents))

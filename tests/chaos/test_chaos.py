@@ -1,4 +1,4 @@
-"""A short storm over every kind of fault, and proof that the account can find what it looks for."""
+"""Short storms over every kind of fault, and proof that the account can find what it looks for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from .account import Call, Fault, broken_promises, crossed, quantile
 from .faults import KINDS
+from .nodes import kinds_of_nodes
 from .remote import STATUSES
 from .storm import storm
 
@@ -31,6 +32,27 @@ def test_a_short_storm_over_every_kind_of_fault_breaks_no_promise(tmp_path: Path
         assert seen.heard.total() > 0
         # Somebody tried to take up a call for every status.
         assert set(seen.resumes) == set(STATUSES)
+
+    asyncio.run(story())
+
+
+def test_a_short_storm_over_nodes_breaks_no_promise(tmp_path: Path) -> None:
+    """Those that take long are left to the long form, as are those that do not concern nodes."""
+    kinds = [
+        "node: killed",
+        "node: ended and started",
+        "node: stopped for a moment",
+        "redis: killed and started",
+    ]
+
+    async def story() -> None:
+        async with asyncio.timeout(120):
+            seen = await storm(tmp_path, len(kinds), sessions=2, kinds=kinds, nodes=2)
+        print(seen.account)
+        assert seen.wrong == []
+        assert seen.left == []
+        assert {fault.kind for fault in seen.faults} == set(kinds) <= set(kinds_of_nodes())
+        assert Counter(call.state for call in seen.calls)["ok"] > 50
 
     asyncio.run(story())
 

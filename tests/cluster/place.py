@@ -79,14 +79,16 @@ class NodeProcess:
         except AssertionError as late:
             raise AssertionError(f"{late}: {self.log.read_text()[-3000:]}") from None
         assert process.returncode is None, self.log.read_text()[-3000:]
+        if ready:
+            await self._until_ready()
 
     async def _until_ready(self) -> None:
-        async with (
-            asyncio.timeout(30),
-            aiohttp.ClientSession() as http,
-            http.get(f"http://127.0.0.1:{self.port}/ready") as answer,
-        ):
-            assert answer.status == 200, await answer.text()
+        async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as http:
+            while True:
+                async with http.get(f"http://127.0.0.1:{self.port}/ready") as answer:
+                    if answer.status == 200:
+                        return
+                await asyncio.sleep(0.05)
 
     async def end(self, number: int) -> None:
         """Sends it a signal, and waits until it has ended."""
@@ -101,6 +103,15 @@ class NodeProcess:
     def signal(self, number: int) -> None:
         assert self.process is not None
         self.process.send_signal(number)
+
+
+def node_state(redis: RedisServer) -> Json:
+    """The `state` of a node that `NodeProcess` starts."""
+    return {
+        "url": redis.url,
+        "key": "env:TRIAL_SECRET",
+        "node": {"listen": "${env:TRIAL_NODE}", "name": "${env:TRIAL_NAME}"},
+    }
 
 
 class Cluster:
@@ -122,15 +133,10 @@ class Cluster:
         self.nodes = [NodeProcess(folder, n, self.mark) for n in range(1, count + 1)]
         self.port = 0
         server: Json = stdio(python_server("ledger_server.py", self.ledger), cwdMode="global")
-        state: Json = {
-            "url": redis.url,
-            "key": "env:TRIAL_SECRET",
-            "node": {"listen": "${env:TRIAL_NODE}", "name": "${env:TRIAL_NAME}"},
-        }
         write_config(
             self.config,
             {"s": server},
-            state=state,
+            state=node_state(redis),
             maxConcurrency=CONCURRENCY,
             listenerMaxSessions=5000,
             **more,
