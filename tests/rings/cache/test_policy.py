@@ -232,6 +232,12 @@ def test_some_calls_are_like_no_other(more: dict[str, Any]) -> None:
     assert policy().key(call(**more), 0) is None
 
 
+def test_a_call_that_is_to_be_made_anew_has_the_place_of_an_equal_one() -> None:
+    rules = policy()
+    assert rules.key(call(force_reconnect=True), 0, anew=True) == rules.key(call(), 0)
+    assert rules.key(call(force_reconnect=True, extra={"task": Raw(b"{}")}), 0, anew=True) is None
+
+
 def test_meta_does_not_make_a_call_another() -> None:
     """Clients put a progress token and an id of their own into every request."""
     rules = policy()

@@ -70,9 +70,10 @@ class Bench:
             return Result(self.answer)
         return Result(b'{"content":[],"n":%d}' % self.sent)
 
-    def call(self, arguments: Any = None, tool: Tool = READER, **around: Any) -> int:
+    def call(self, arguments: Any = None, tool: Tool = READER, anew: bool = False, **around: Any) -> int:
         """The number of the answer to a call."""
         call = msgspec.structs.replace(self.planned(arguments, tool), scope=around.pop("scope", None))
+        call.asked = msgspec.structs.replace(call.asked, force_reconnect=anew)
         given = around.pop("context", None) or context(**around)
         if not self.stage.concerns(call.route):
             return int(json.loads(play(self.proceed(call, given)).raw).get("n", 0))
@@ -112,6 +113,16 @@ def bench_of(way: str) -> Bench:
 def test_the_second_equal_read_is_answered_from_the_cache(bench: Bench) -> None:
     assert [bench.call({"id": 1}), bench.call({"id": 1}), bench.call({"id": 2}), bench.call()] == [1, 1, 2, 3]
     assert (bench.counters.hits, bench.counters.misses, len(bench.kept)) == (1, 3, 3)
+
+
+def test_what_was_asked_anew_takes_the_place_of_what_was_kept(bench: Bench) -> None:
+    """Else somebody who has seen the new state would be shown the old one after it."""
+    assert [bench.call({"id": 1}), bench.call({"id": 1}, anew=True), bench.call({"id": 1})] == [1, 2, 2]
+    assert (bench.counters.hits, bench.counters.misses, len(bench.kept)) == (1, 1, 1)
+    bench.answer = b'{"isError":true,"content":[]}'
+    bench.call({"id": 1}, anew=True)
+    bench.answer = None
+    assert bench.call({"id": 1}) == 2, "a failure takes nobody's place"
 
 
 def test_after_its_time_it_is_asked_again(bench: Bench) -> None:

@@ -62,15 +62,20 @@ class Keys:
         self._numbers = numbers
         self._servers = servers
 
-    def of(self, call: Call) -> Key | None:
-        """The key of `call`, whose arguments are final; None for a call like no other."""
+    def of(self, call: Call, anew: bool = False) -> Key | None:
+        """The key of `call`, whose arguments are final; None for a call like no other.
+
+        Args:
+            anew: Whether a call that is to be made whatever is kept has one, too.
+        """
         known = call.identity
-        if known is not UNSET:
+        if known is not UNSET and not anew:
             return known
         apart = self._servers[call.route.server].questions.asks(call.target)
         client = self._numbers.of(call.context.client.session) if apart else 0
-        key = self._policy.key(call, client)
+        key = self._policy.key(call, client, anew)
         if key is not None and self._rights is not None:
             key = key._replace(rights=self._rights(call.context))
-        call.identity = key
+        if not anew:
+            call.identity = key
         return key

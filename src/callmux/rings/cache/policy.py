@@ -135,15 +135,16 @@ class ReusePolicy:
         denied = deny is not None and any(map(deny.fullmatch, spelled))
         return KEPT if self.caches and method == RESOURCES_READ and not denied else ONLY_READS
 
-    def key(self, call: Comparable, client: int) -> Key | None:
+    def key(self, call: Comparable, client: int, anew: bool = False) -> Key | None:
         """What an equal call has in common with this one; None for a call like no other.
 
         Args:
             client: The number of the session where the server keeps its clients apart, else 0.
+            anew: Whether a call that is to be made whatever is kept has one, too.
         """
         asked = call.asked
         # Members that we do not know (a task, an answer to a question) may make it another kind of call.
-        if type(asked) is not DirectCall and (asked.force_reconnect or asked.extra):
+        if type(asked) is not DirectCall and (asked.extra or (asked.force_reconnect and not anew)):
             return None
         arguments = None
         if call.arguments is not None and (arguments := canonical(call.arguments)) is None:

@@ -64,7 +64,7 @@ class Caching:
     def enter(self, call: Call) -> Result | Coroutine[Any, Any, Result | None] | None:
         key = self._keys.of(call)
         if key is None:
-            return None
+            return self._renew(call) if call.asked.force_reconnect else None
         writes, server = self._writes, call.route.server
         if writes.unsure and server in writes.unsure:
             self._counters.misses += 1
@@ -84,6 +84,18 @@ class Caching:
             # Only what carries its time ends otherwise.
             return Result(kept) if kept[-1] == BRACE else self._given(call, kept)
         return self._look(call, kept)
+
+    def _renew(self, call: Call) -> Coroutine[Any, Any, None] | None:
+        """Enters with a call that is made whatever is kept: what it brings takes the place of that, so that
+        nobody is given the older one after it."""
+        key = self._keys.of(call, anew=True)
+        if key is None:
+            return None
+        epoch = self._writes.begin(call.route.server, self._clock.monotonic)
+        if epoch is None or isinstance(epoch, int):
+            self._watch(call, epoch, key)
+            return None
+        return self._begin(call, epoch, key)
 
     async def _look(self, call: Call, asked: Awaitable[bytes | None]) -> Result | None:
         """Enters where the store must be asked."""
@@ -115,16 +127,17 @@ class Caching:
         epoch = self._writes.begin(call.route.server, self._clock.monotonic)
         self._watch(call, epoch if epoch is None or isinstance(epoch, int) else await epoch)
 
-    async def _begin(self, call: Call, epoch: Awaitable[int | None]) -> None:
-        self._watch(call, await epoch)
+    async def _begin(self, call: Call, epoch: Awaitable[int | None], key: Key | None = None) -> None:
+        self._watch(call, await epoch, key)
 
-    def _watch(self, call: Call, epoch: int | None) -> None:
-        watch = call.watch = _Watch(call.context.client.session, epoch)
+    def _watch(self, call: Call, epoch: int | None, key: Key | None = None) -> None:
+        watch = call.watch = _Watch(call.context.client.session, epoch, key)
         self._servers[call.route.server].questions.watch(watch.heard)
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome | Coroutine[Any, Any, Outcome]:
-        watch, key = call.watch, call.identity
+        watch = call.watch
         if type(watch) is _Watch:
+            key = watch.key or call.identity
             self._servers[call.route.server].questions.unwatch(watch.heard)
             if watch.own and isinstance(key, Key) and isinstance(outcome, Result) and is_whole(outcome):
                 kept = self._keep(call, key, outcome, watch.epoch)
@@ -156,16 +169,18 @@ class _Watch:
     Args:
         session: Whose it is.
         epoch: What was noted at the start.
+        key: Under which its result is kept; None for that of its call.
 
     Attributes:
         own: No client had a say in it.
     """
 
-    __slots__ = ("_session", "epoch", "own")
+    __slots__ = ("_session", "epoch", "key", "own")
 
-    def __init__(self, session: ClientPort, epoch: int | None) -> None:
+    def __init__(self, session: ClientPort, epoch: int | None, key: Key | None) -> None:
         self._session = session
         self.epoch = epoch
+        self.key = key
         self.own = True
 
     def heard(self, session: ClientPort | None) -> None:
