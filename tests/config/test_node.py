@@ -10,6 +10,7 @@ from callmux.config.check import check_document
 from callmux.config.node import LONGEST_NAME, NodeSection, read_address, read_name, read_place
 
 STATE = {"url": "redis://a", "key": "env:KEY"}
+TLS = {"certFile": "c.pem", "keyFile": "c.key"}
 
 
 def errors(**node: Any) -> list[str]:
@@ -28,6 +29,11 @@ def test_nodes_need_a_secret() -> None:
     assert found.errors[0].startswith("state.key is required with node")
 
 
+def test_nodes_with_certificates_are_reached_by_https() -> None:
+    assert errors(listen="a:1", address="https://a:1", tls=TLS) == []
+    assert errors(listen="a:1", tls={**TLS, "caFile": "ca.pem"}) == []
+
+
 def test_variables_are_looked_at_later() -> None:
     assert errors(listen="${NODE}", address="http://${POD_IP}:4870") == []
 
@@ -41,7 +47,13 @@ def test_variables_are_looked_at_later() -> None:
         ({"listen": "a:70000"}, 'state.node.listen must be "HOST:PORT"'),
         ({"listen": "a:1", "address": "a:1"}, 'state.node.address must be "http://HOST:PORT"'),
         ({"listen": "a:1", "address": "http://a:1/x"}, 'state.node.address must be "http://HOST:PORT"'),
-        ({"listen": "a:1", "address": "https://a:1"}, "state.node.address cannot be https yet"),
+        ({"listen": "a:1", "address": "https://a:1"}, "state.node.address is https: give the certificate"),
+        (
+            {"listen": "a:1", "address": "http://a:1", "tls": TLS},
+            "state.node.address must be https: this node",
+        ),
+        ({"listen": "a:1", "tls": {"certFile": "c"}}, "state.node.tls.keyFile"),
+        ({"listen": "a:1", "address": "ftp://a:1"}, 'state.node.address must be "http://HOST:PORT"'),
         *(
             ({"listen": "a:1", "address": address}, 'state.node.address must be "http://HOST:PORT"')
             for address in ("http://a", "http://a:0", "http://a:70000", "http://[a:1", "http://u:p@a:1")

@@ -78,7 +78,9 @@ class Pair:
 
 
 @asynccontextmanager
-async def nodes(redis_url: str, count: int = 2, servers: Any = None, **config: Any) -> AsyncIterator[Pair]:
+async def nodes(
+    redis_url: str, count: int = 2, servers: Any = None, node: Any = None, **config: Any
+) -> AsyncIterator[Pair]:
     """Listeners that are one."""
     given = {
         "servers": {"notes": NOTES} if servers is None else servers,
@@ -86,7 +88,7 @@ async def nodes(redis_url: str, count: int = 2, servers: Any = None, **config: A
             "url": redis_url,
             "keyPrefix": own_prefix(),
             "key": "env:KEY",
-            "node": {"listen": "127.0.0.1:0"},
+            "node": {"listen": "127.0.0.1:0"} if node is None else node,
         },
         **config,
     }

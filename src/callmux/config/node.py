@@ -12,8 +12,25 @@ from urllib.parse import urlsplit
 from callmux.config import kinds
 from callmux.config.section import Problem, Section
 
-ADDRESS = 'must be "http://HOST:PORT", without a user, a path or anything else'
+ADDRESS = 'must be "http://HOST:PORT" or "https://HOST:PORT", without a user, a path or anything else'
+NEEDS_TLS = "is https: give the certificate that this node shows to the others in tls"
+NEEDS_HTTPS = "must be https: this node shows a certificate (tls)"
 LONGEST_NAME = 100
+
+
+class NodeTls(Section, frozen=True, kw_only=True):
+    """That nodes speak https with each other.
+
+    Attributes:
+        cert_file: The certificate that this node shows to the others, with those between it and a root after
+            it, in PEM, relative to the configuration file. A new one is used as soon as it is there.
+        key_file: Its private key in PEM, without a password.
+        ca_file: The certificates that the others are checked by; those of the system where absent.
+    """
+
+    cert_file: kinds.NonBlank
+    key_file: kinds.NonBlank
+    ca_file: kinds.NonBlank | None = None
 
 
 class NodeSection(Section, frozen=True, kw_only=True):
@@ -22,13 +39,16 @@ class NodeSection(Section, frozen=True, kw_only=True):
     Attributes:
         listen: Where other nodes are listened for, `HOST:PORT`: a port that no client can reach; 0 takes any
             that is free.
-        address: How other nodes reach it, `http://HOST:PORT`; made of `listen` where absent.
+        address: How other nodes reach it, `http://HOST:PORT`, with `tls` `https://HOST:PORT`; made of
+            `listen` where absent.
         name: What status and metrics call the node; the name of the machine and the port where absent.
+        tls: That nodes speak https with each other.
     """
 
     listen: kinds.NonBlank
     address: kinds.NonBlank | None = None
     name: kinds.NonBlank | None = None
+    tls: NodeTls | None = None
 
     @staticmethod
     def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:
@@ -40,7 +60,7 @@ class NodeSection(Section, frozen=True, kw_only=True):
                 yield "listen", str(error)
         if isinstance(address, str) and "${" not in address:
             try:
-                read_address(address)
+                check_scheme(read_address(address), isinstance(raw.get("tls"), dict))
             except ValueError as error:
                 yield "address", str(error)
         if isinstance(name, str) and "${" not in name:
@@ -73,14 +93,20 @@ def read_address(text: str) -> str:
         port = parts.port
     except ValueError:
         raise ValueError(ADDRESS) from None
-    if parts.scheme == "https":
-        raise ValueError(
-            "cannot be https yet: nodes speak http, signed with state.key, over a network of their own"
-        )
     has_more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
-    if parts.scheme != "http" or not parts.hostname or not port or has_more:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port or has_more:
         raise ValueError(ADDRESS)
     return text.strip().rstrip("/")
+
+
+def check_scheme(address: str, tls: bool) -> None:
+    """Whether a node is reached as it speaks.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if address.startswith("https:") != tls:
+        raise ValueError(NEEDS_HTTPS if tls else NEEDS_TLS)
 
 
 def read_name(text: str) -> str:

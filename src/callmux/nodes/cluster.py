@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -53,6 +54,7 @@ class Cluster:
         listener: Its sessions.
         is_safe: Whether a request does no harm when it is made twice.
         house: The servers that are here.
+        tls: What addresses with https are checked by; None for the certificates of the system.
 
     Attributes:
         membership: This node among the others.
@@ -71,6 +73,7 @@ class Cluster:
         listener: Listener,
         is_safe: Callable[[Request], Awaitable[bool]],
         house: House,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._listener = listener
         self._tasks = TaskSet("nodes")
@@ -82,7 +85,7 @@ class Cluster:
         self._house = house
         self._orders = Orders(register, self._is_called, house.carry_out)
         self.owners = Owners(register, self.membership)
-        self.passing = Passing(keys, lambda: self.membership.id)
+        self.passing = Passing(keys, lambda: self.membership.id, tls)
         self.placing = Placing(self.membership, self.owners, self.passing, listener, is_safe)
         self._lost = 0
 

@@ -80,6 +80,7 @@ class Passing:
         self._waiting: dict[tuple[str, str], set[asyncio.Future[Fate]]] = {}
         self._streams: set[asyncio.Future[Fate]] = set()
         self._closed = False
+        self._distrusted: set[str] = set()
         self.passed = 0
 
     def __repr__(self) -> str:
@@ -115,6 +116,7 @@ class Passing:
         """Gives up what waits for nodes that are not there any more. Where one goes on under another id, what
         it works on goes on, too."""
         known = {name for node in present for name in (node.id, node.address)}
+        self._distrusted &= known
         for (id, address), waiting in list(self._waiting.items()):
             if id not in known and address not in known:
                 for one in list(waiting):
@@ -203,6 +205,11 @@ class Passing:
                 if answer.status == MISDIRECTED:
                     return Fate.ELSEWHERE
                 return await self._relayed(exchange, answer, stays, heard)
+        except aiohttp.ClientSSLError as error:
+            if node.id not in self._distrusted:
+                self._distrusted.add(node.id)
+                log.warning("no request goes to node %s at %s: %s", node.id, node.address, error)
+            return Fate.UNREACHED
         except aiohttp.ClientConnectorError as error:
             return Fate.REFUSED if error.os_error.errno == errno.ECONNREFUSED else Fate.UNREACHED
         except aiohttp.ServerTimeoutError:

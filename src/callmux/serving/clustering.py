@@ -11,12 +11,12 @@ import socket
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from callmux import __version__
 from callmux.aside import aside
 from callmux.bridge.listings import SAFE_METHODS
-from callmux.config.node import NodeSection, read_address, read_name, read_place
+from callmux.config.node import NodeSection, check_scheme, read_address, read_name, read_place
 from callmux.errors import ConfigError, StartupFailed
 from callmux.nodes.cluster import Cluster
 from callmux.nodes.endpoint import NodeEndpoint
@@ -32,6 +32,9 @@ from callmux.transport.http.exchange import Exchange
 from callmux.transport.http.listener import STEP_SECONDS, Listener
 from callmux.transport.http.narrow import NarrowProtocol
 from callmux.transport.http.serve import HttpServer, bind
+
+if TYPE_CHECKING:
+    from callmux.nodes.trust import Trust
 
 T = TypeVar("T")
 
@@ -56,16 +59,22 @@ class Clustered:
         cluster: It.
         server: Serves the port.
         listening: Its socket.
+        trust: What the port shows, and others are checked by; None where nodes speak http.
     """
 
-    def __init__(self, cluster: Cluster, server: HttpServer, listening: socket.socket) -> None:
+    def __init__(
+        self, cluster: Cluster, server: HttpServer, listening: socket.socket, trust: Trust | None
+    ) -> None:
         self.cluster = cluster
         self._server = server
         self._listening = listening
+        self._trust = trust
 
     async def start(self) -> None:
         """Listens for other nodes, then begins with the lease."""
         await self._server.start()
+        if self._trust is not None:
+            self._trust.start()
         await self.cluster.start()
 
     async def give_way(self, server: HttpServer, listener: Listener, seconds: float) -> None:
@@ -91,6 +100,8 @@ class Clustered:
     async def close(self) -> None:
         """Ends: what is still owned is free."""
         await self.cluster.close()
+        if self._trust is not None:
+            await self._trust.close()
         await self._server.stop_accepting()
         await self._server.stop()
         self._listening.close()
@@ -110,12 +121,19 @@ async def clustered(
     Raises:
         ConfigError: It cannot be used as it is.
         StartupFailed: Its port is taken.
+        CertificateUnusable: It is to show one, and cannot.
     """
+    trust = None
+    if node.tls is not None:
+        # It loads what reads certificates, which nodes without one do not need.
+        from callmux.nodes.trust import Trust
+
+        trust = Trust(node.tls, base_dir)
     texts = {"listen": node.listen, "address": node.address, "name": node.name}
     look_up = partial(_looked_up, texts, base_dir, env)
     found = await aside(look_up, LOOK_UP_SECONDS)
     place = _read("listen", found["listen"] or "", read_place)
-    given = _address(found["address"], place[0])
+    given = _address(found["address"], place[0], trust is not None)
     given_name = _read("name", found["name"], read_name) if found["name"] else None
     try:
         listening = bind(*place)
@@ -123,11 +141,13 @@ async def clustered(
         raise StartupFailed(f"state.node.listen {node.listen}: {error.strerror or error}") from None
     port = listening.getsockname()[1]
     name = given_name or f"{socket.gethostname()}-{port}"
-    address = given or f"http://{f'[{place[0]}]' if ':' in place[0] else place[0]}:{port}"
+    scheme = "http" if trust is None else "https"
+    address = given or f"{scheme}://{f'[{place[0]}]' if ':' in place[0] else place[0]}:{port}"
     keys = NodeKeys(shared.derived("nodes"))
     is_safe = partial(_is_safe, host)
     house = _House(host)
-    cluster = Cluster(shared.connection, keys, name, address, __version__, listener, is_safe, house)
+    tls = None if trust is None else trust.checked_by
+    cluster = Cluster(shared.connection, keys, name, address, __version__, listener, is_safe, house, tls)
     host.others = cluster
     listener.nodes, listener.patience = cluster, PATIENCE_SECONDS
 
@@ -142,7 +162,8 @@ async def clustered(
         listener.now,
     )
     log.info("node %s: other nodes reach it at %s", cluster.membership.id, address)
-    return Clustered(cluster, HttpServer(endpoint, listening, protocol=NarrowProtocol), listening)
+    shown = None if trust is None else trust.shown
+    return Clustered(cluster, HttpServer(endpoint, listening, shown, NarrowProtocol), listening, trust)
 
 
 class _House:
@@ -174,10 +195,12 @@ def _read(key: str, text: str, read: Callable[[str], T]) -> T:
         raise ConfigError([f"state.node.{key} {error}"]) from None
 
 
-def _address(given: str | None, host: str) -> str | None:
+def _address(given: str | None, host: str, tls: bool) -> str | None:
     """The address that the configuration gives; None where it is that of the port."""
     if given is not None:
-        return _read("address", given, read_address)
+        address = _read("address", given, read_address)
+        _read("address", address, partial(check_scheme, tls=tls))
+        return address
     if host in WILDCARDS:
         what = f"state.node.address is required where listen is {host}: other nodes need one address"
         raise ConfigError([what])
