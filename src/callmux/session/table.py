@@ -10,6 +10,7 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from hashlib import blake2b
+from heapq import nsmallest
 from typing import Generic, Protocol, TypeVar
 
 from callmux.clock import Clock
@@ -118,7 +119,7 @@ class SessionTable(Generic[S]):
             idle = [other for other in self._seats.values() if not other.active]
             if len(idle) < too_many:
                 return None
-            gone = sorted(idle, key=lambda other: other.seen_at)[:too_many]
+            gone = nsmallest(too_many, idle, key=lambda other: other.seen_at)
             for other in gone:
                 self._leave(other.id, over=not self.shared)
         self._seats[seat.id] = seat

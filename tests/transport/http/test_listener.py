@@ -84,6 +84,26 @@ async def test_an_idle_session_is_swept_and_an_active_one_stays() -> None:
     await asyncio.wait({sweeping})
 
 
+async def test_who_begins_has_the_idle_swept_but_not_for_each_of_many() -> None:
+    """A thousandth session costs what the first does."""
+    house = House(Config(listener_session_inactivity_ttl_seconds=100))
+    looked: list[float] = []
+    sweep = house.listener.table.sweep
+
+    async def look(ttl_seconds: float) -> None:
+        looked.append(house.listener.now())
+        await sweep(ttl_seconds)
+
+    house.listener.table.sweep = look  # type: ignore[method-assign]
+    for n in range(50):
+        await house.listener.begin(f"many{n}", "sse", Call().exchange())
+    assert len(looked) == 1
+    await asyncio.sleep(102)
+    await house.listener.begin("late", "sse", Call().exchange())
+    assert len(looked) == 2
+    assert len(house.listener.table) == 1
+
+
 async def test_draining_lets_requests_finish_and_then_none_begins() -> None:
     house = House()
     id = await house.greets()

@@ -55,6 +55,8 @@ STOPPING = Refusal(
     headers={"Retry-After": "1"},
 )
 STEP_SECONDS = 0.02
+SWEEP_SECONDS = 1.0
+"""Sessions that begin have others looked through no more often than this: that takes time for each."""
 TRACE = ("traceparent", "tracestate")
 KINDS = ("stdio-bridge", "cli")
 
@@ -118,7 +120,7 @@ class Listener:
         self.saved_sessions: dict[str, SavedSession] = {}
         self.shared: SharedSessions | None = None
         self.nodes: Nodes | None = None
-        self.until, self.patience = math.inf, PATIENCE_SECONDS
+        self.until, self.patience, self._swept = math.inf, PATIENCE_SECONDS, -math.inf
         self.elsewhere: Callable[[str, bytes], None] | None = None
         self._tasks = TaskSet("listener")
         self._kept = KeptStreams(clock.monotonic, replay)
@@ -210,7 +212,8 @@ class Listener:
         Raises:
             Refusal: There is no room.
         """
-        await self.sweep()
+        if self.now() >= self._swept + SWEEP_SECONDS:
+            await self.sweep()
         if self.table.get(seat.id) is not None:
             # Another request of the same client has been faster.
             return
@@ -326,6 +329,7 @@ class Listener:
 
     async def sweep(self) -> None:
         """Ends sessions that have been idle for too long."""
+        self._swept = self.now()
         self._kept.expire()
         for id in self.seats.spent():
             await self.table.remove(id)
