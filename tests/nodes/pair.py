@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -66,7 +67,8 @@ class Pair:
     ) -> Answer:
         """Sends a node any request."""
         given = {**HEADERS, **({"mcp-session-id": session} if session else {}), **(headers or {})}
-        async with self.http.request(verb, self.nodes[n].mcp_url, data=body, headers=given) as answer:
+        data = BytesIO(body) if body is not None and len(body) > 1_000_000 else body
+        async with self.http.request(verb, self.nodes[n].mcp_url, data=data, headers=given) as answer:
             return Answer(answer.status, answer.headers, await answer.text())
 
     async def begin(self, n: int, **more: Any) -> str:

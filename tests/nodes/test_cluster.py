@@ -131,3 +131,12 @@ async def test_status_and_metrics_of_any_node_show_all(redis_url: str) -> None:
         assert f'callmux_node_info{{id="{shown["id"]}"' in text
         assert "callmux_nodes 2" in text, [ln for ln in text.splitlines() if "node" in ln]
         assert 'callmux_node_events_total{event="passedOn"} 0' in text
+
+
+@real_loop()
+async def test_a_body_of_any_size_is_passed_on_to_the_owner(redis_url: str) -> None:
+    async with nodes(redis_url, 2, requestBodyMaxBytes=0) as pair:
+        id = await pair.begin(0)
+        answer = await pair.ask(1, 2, "ping", id, pad="x" * 2_000_000)
+        assert answer.status == 200, answer.text
+        assert pair.cluster(1).placing.counts["passedOn"] == 1

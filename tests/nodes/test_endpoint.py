@@ -9,7 +9,7 @@ import pytest
 
 from callmux.nodes.endpoint import NodeEndpoint
 from callmux.nodes.passing import MAC, PATH, PROOF
-from callmux.nodes.sealing import NodeKeys, Passed, PassedClient
+from callmux.nodes.sealing import FREE_BYTES, NodeKeys, Passed, PassedClient
 from callmux.transport.http.exchange import Exchange
 from tests.support import real_loop
 from tests.transport.http.asgi import Call
@@ -46,8 +46,11 @@ class Node:
         self.served.append((exchange, body))
         await exchange.answer(200, b"{}")
 
-    async def takes(self, sent: bytes, mac: str | None, path: str = PATH, method: str = "POST") -> Call:
-        call = Call(method, path, {} if mac is None else {MAC: mac}, [sent[:5], sent[5:]])
+    async def takes(
+        self, sent: bytes, mac: str | None, path: str = PATH, method: str = "POST", **more: str
+    ) -> Call:
+        given = {name.replace("_", "-"): value for name, value in more.items()}
+        call = Call(method, path, {**given, **({} if mac is None else {MAC: mac})}, [sent[:5], sent[5:]])
         await self.endpoint(call.scope, call.receive, call.send)
         return call
 
@@ -149,3 +152,22 @@ async def test_a_request_that_does_not_come_whole_is_not_served() -> None:
     await node.endpoint(call.scope, call.receive, call.send)
     assert call.status == 400
     assert not node.served
+
+
+@real_loop()
+async def test_what_nobody_of_ours_has_announced_is_read_up_to_a_bound_only() -> None:
+    node = Node()
+    sent, mac = KEYS.seal(PASSED, b"x" * FREE_BYTES)
+    size = str(len(sent))
+    assert (await node.takes(sent, mac)).status == 413, "in parts, without a length"
+    assert (await node.takes(sent, mac, content_length=size)).status == 403
+    strange = NodeKeys(b"another secret").announced(len(sent))
+    for announced in (strange, KEYS.announced(len(sent) + 1), "caf\xe9"):
+        more = {"content_length": size, "x_callmux_node_size": announced}
+        assert (await node.takes(sent, mac, **more)).status == 403
+    assert not node.served
+    more = {"content_length": size, "x_callmux_node_size": KEYS.announced(len(sent))}
+    assert (await node.takes(sent, mac, **more)).status == 200
+    assert (await Node(most=10).takes(sent, mac, **more)).status == 413
+    assert len(node.served) == 1
+    assert node.endpoint.refused == 4

@@ -114,3 +114,10 @@ def test_the_senders_that_have_been_silent_longest_are_forgotten() -> None:
 @pytest.mark.parametrize(("time", "sent"), [(math.inf, None), (-math.inf, None), (5.0, 5.0)])
 def test_times_without_a_bound_are_left_out(time: float, sent: float | None) -> None:
     assert finite(time) == sent
+
+
+def test_how_much_is_sent_is_announced_by_nodes_of_ours_only() -> None:
+    keys = NodeKeys(b"a secret of all nodes")
+    assert keys.announces(keys.announced(5), 5)
+    for announced in (keys.announced(6), NodeKeys(b"another secret").announced(5), "", "caf\xe9"):
+        assert not keys.announces(announced, 5)

@@ -15,6 +15,7 @@ from callmux.stores.redis_cache import RedisCache
 from callmux.stores.redis_client import failures, make_client
 from callmux.stores.redis_connection import RedisConnection
 from callmux.stores.redis_counts import RedisInFlight, RedisRates
+from callmux.stores.redis_listeners import RedisListeners
 from callmux.stores.redis_parked import RedisParkedCalls
 from callmux.stores.redis_replay import RedisReplay
 from callmux.stores.redis_results import RedisResults
@@ -114,6 +115,7 @@ async def test_a_cluster_runs_every_script_of_ours(tmp_path: Path) -> None:
             streams.put("a", FIRST, 0)
             await streams.close()
             assert await given(RedisReplay(redis).get("a", "r1", 0)) == FIRST
+            assert (await RedisListeners(redis, lambda: 1.0).meet("aaaaaaaa", "one", "1")).same == []
             server.kill()
             with pytest.raises(StoreUnavailable):
                 await redis.run("GET", redis.key("a"))

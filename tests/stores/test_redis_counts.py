@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from callmux.errors import StoreUnavailable
+from callmux.stores.redis_connection import RedisConnection
 from callmux.stores.redis_counts import RedisInFlight, RedisRates
 from tests.redis_server import RedisServer, connected, own_prefix
 from tests.stores.contracts import IN_FLIGHT, RATES, Scene, given
 from tests.support import real_loop, until
+
+
+@asynccontextmanager
+async def counted(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> AsyncIterator[tuple[RedisConnection, RedisInFlight]]:
+    """Requests in flight, of which Redis is told again soon."""
+    monkeypatch.setattr("callmux.stores.redis_counts.TIDIED_SECONDS", 0.05)
+    async with connected(server.url, seconds=seconds) as redis:
+        yield redis, RedisInFlight(redis, strict=True)
 
 
 @real_loop()
@@ -83,9 +96,7 @@ async def test_what_a_listener_had_in_flight_when_it_died_counts_for_a_while_and
 async def test_who_gives_up_while_redis_is_slow_does_not_count_whatever_redis_does_later(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("callmux.stores.redis_counts.TIDIED_SECONDS", 0.05)
-    async with connected(own_redis.url, seconds=5) as redis:
-        in_flight = RedisInFlight(redis, strict=True)
+    async with counted(own_redis, monkeypatch, seconds=5) as (redis, in_flight):
         # Redis knows all connections that are used below.
         await asyncio.gather(*(redis.run("GET", redis.key("b")) for _ in range(8)))
         assert await given(in_flight.enter("a", 3))
@@ -117,9 +128,7 @@ async def test_who_gives_up_while_redis_is_slow_does_not_count_whatever_redis_do
 async def test_what_ended_while_redis_was_away_counts_no_more_when_it_is_back(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("callmux.stores.redis_counts.TIDIED_SECONDS", 0.05)
-    async with connected(own_redis.url, seconds=0.2) as redis:
-        in_flight = RedisInFlight(redis, strict=True)
+    async with counted(own_redis, monkeypatch, seconds=0.2) as (_, in_flight):
         assert await given(in_flight.enter("a", 1))
         own_redis.signal(signal.SIGSTOP)
         with pytest.raises(StoreUnavailable):

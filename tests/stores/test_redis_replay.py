@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from callmux.stores import redis_replay
 from callmux.stores.redis_connection import RedisConnection
 from callmux.stores.redis_replay import LARGEST, MOST_STREAMS, RedisReplay
 from callmux.stores.redis_sessions import session_mark
@@ -127,3 +128,32 @@ async def test_what_cannot_be_read_is_as_if_it_were_not_there(
         assert await given(RedisReplay(redis).get("a", "r1", 0)) is None
         assert "could not read a stream" in caplog.text
         RedisReplay(redis).expire(0)
+
+
+@real_loop()
+async def test_what_one_listener_has_there_has_a_bound_until_it_is_received_or_too_old(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_replay, "MOST_BROUGHT", 2)
+    async with connected(redis_url) as redis:
+        streams = RedisReplay(redis)
+
+        async def brought(session: str) -> int:
+            streams.put(session, FIRST, 0)
+            await streams._flush(tuple(streams._waiting))
+            return await kept(redis, session)
+
+        assert [await brought(session) for session in ("a", "b", "c")] == [1, 1, 0]
+        assert await given(streams.get("c", FIRST.key, 0)) == FIRST, "it is here all the same"
+        await given(streams.drop("a", FIRST))
+        assert await brought("d") == 1
+        monkeypatch.setattr(redis_replay, "MOST_BYTES", 1)
+        await given(streams.drop("b", FIRST))
+        assert await brought("e") == 0
+        monkeypatch.setattr(redis_replay, "MOST_BYTES", 1 << 20)
+        (place,) = streams._brought
+        size, _ = streams._brought[place]
+        streams._brought[place] = size, 0.0
+        assert await brought("f") == 1
+        assert (len(streams._brought), streams._there > 0) == (1, True)
+        await streams.close()

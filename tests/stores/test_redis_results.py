@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from callmux.errors import StoreUnavailable
+from callmux.stores.parked import ParkedCall
+from callmux.stores.redis_parked import RedisParkedCalls
 from callmux.stores.redis_results import LARGEST, RedisResults
 from callmux.stores.results import Stored, StoreLimits
 from tests.redis_server import RedisServer, connected, own_prefix, stopped
@@ -52,14 +54,29 @@ async def test_what_is_in_the_file_of_this_listener_is_read_there_and_by_others_
 
 
 @real_loop()
-async def test_what_is_too_large_for_redis_stays_here(redis_url: str) -> None:
+async def test_what_is_too_large_for_redis_stays_here_and_others_know_that(redis_url: str) -> None:
     prefix = own_prefix()
     async with connected(redis_url, prefix) as here, connected(redis_url, prefix) as there:
-        results = RedisResults(here)
-        large = Stored(ref="a", tool="t", owner="", size=LARGEST + 1, raw=b"x" * (LARGEST + 1))
-        assert results.put(large) == []
-        assert results.get("a", "") is large
-        assert await given(RedisResults(there).get("a", "")) is None
+        results, others = RedisResults(here), RedisResults(there)
+        large = Stored(ref="a", tool="t", owner="anna", size=LARGEST + 1, raw=b"x" * (LARGEST + 1))
+        assert await given(results.put(large)) == []
+        assert results.get("a", "anna") is large
+        found = await given(others.get("a", "anna"))
+        assert (found.elsewhere, found.raw, found.owner) == (True, b"", "anna")
+        assert await given(others.get("a", "bob")) is None
+        assert await here.run("HGET", here.key("{results}", "sizes"), "") == b"0"
+
+
+@real_loop()
+async def test_nobody_is_named_in_redis(redis_url: str) -> None:
+    async with connected(redis_url) as redis:
+        await given(RedisResults(redis).put(stored("a", "bearer:anna@example.org")))
+        call = ParkedCall(owner="bearer:anna@example.org", request=b"d", process="p", until=1e9)
+        assert await given(RedisParkedCalls(redis).park("t", call, 0.0))
+        hashes = [redis.key("{results}", "values"), redis.key("{parked}", "calls")]
+        everything = [await redis.run("HGETALL", key) for key in hashes]
+        assert all(everything)
+        assert b"anna" not in repr(everything).encode()
 
 
 @real_loop()

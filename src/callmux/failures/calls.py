@@ -247,7 +247,8 @@ FAILURES = (
     KnownFailure(
         "result_not_found",
         "the shortened result is not kept any more",
-        "It was replaced by newer ones, callmux was restarted, or it belongs to somebody else.",
+        "It was replaced by newer ones, callmux was restarted, it belongs to somebody else, or another "
+        "listener has it and it is too large to be shared.",
         Repeat.NO,
         Actor.AGENT,
         "call the tool again for a new one",

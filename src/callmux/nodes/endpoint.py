@@ -15,8 +15,8 @@ from typing import Any
 from callmux.guard.grant import Grant, Standing
 from callmux.guard.principal import Principal
 from callmux.nodes.continuing import Replayed
-from callmux.nodes.passing import MAC, MISDIRECTED, NODE, PATH, PROOF
-from callmux.nodes.sealing import NodeKeys, Passed, PassedClient, TakenNumbers, Unsealed
+from callmux.nodes.passing import MAC, MISDIRECTED, NODE, PATH, PROOF, SIZE
+from callmux.nodes.sealing import FREE_BYTES, NodeKeys, Passed, PassedClient, TakenNumbers, Unsealed
 from callmux.transport.http.exchange import LEAVING, LOST, Exchange, Receive, Refusal, Scope, Send
 
 log = logging.getLogger(__name__)
@@ -83,8 +83,7 @@ class NodeEndpoint:
         mac = outer.headers.get(MAC)
         if outer.method != "POST" or outer.path != PATH or mac is None:
             raise Refusal(404, "Only other nodes are answered here")
-        most = self._most()
-        sent = await _read(outer, most + HEAD_BYTES if most else 0)
+        sent = await _read(outer, self._bound(outer))
         try:
             passed, body = self._keys.open(sent, mac)
         except Unsealed as wrong:
@@ -97,6 +96,23 @@ class NodeEndpoint:
             raise Refusal(403, "Refused: it was taken already")
         return passed, body, mac
 
+    def _bound(self, outer: Exchange) -> int:
+        """How many bytes are read: what nobody of ours has announced may not fill the memory.
+
+        Raises:
+            Refusal: It announces more than it may.
+        """
+        declared = outer.headers.get("content-length", "")
+        size = int(declared) if declared.isascii() and declared.isdigit() else 0
+        most = self._most() + HEAD_BYTES if self._most() else math.inf
+        if size <= FREE_BYTES:
+            return int(min(FREE_BYTES, most))
+        if not self._keys.announces(outer.headers.get(SIZE, ""), size):
+            self.refused += 1
+            log.warning("refused %d bytes that %s announced as if it were another node", size, outer.peer)
+            raise Refusal(403, "Refused: so much is only read of another node")
+        return int(min(size, most))
+
 
 async def _read(outer: Exchange, most: int) -> bytes:
     parts: list[bytes] = []
@@ -107,7 +123,7 @@ async def _read(outer: Exchange, most: int) -> bytes:
             raise Refusal(400, "it did not come whole")
         part = message.get("body", b"")
         size += len(part)
-        if most and size > most:
+        if size > most:
             raise Refusal(413, "larger than any request here may be")
         parts.append(part)
         if not message.get("more_body", False):

@@ -13,6 +13,7 @@ import logging
 import ssl
 from collections.abc import Callable, Iterable
 from enum import Enum
+from io import BytesIO
 from itertools import count
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from callmux.nodes.register import NodeFacts
-from callmux.nodes.sealing import NodeKeys, Passed, PassedClient, finite
+from callmux.nodes.sealing import FREE_BYTES, NodeKeys, Passed, PassedClient, finite
 from callmux.tasks import at_once
 from callmux.transport.http.exchange import EVENT_STREAM, Exchange
 
@@ -35,6 +36,7 @@ KEPT_SECONDS = 30.0
 """How long an idle connection to another node is kept: less than the node keeps it."""
 PATH = "/callmux/node"
 MAC = "x-callmux-node-mac"
+SIZE = "x-callmux-node-size"
 PROOF = "x-callmux-node-proof"
 NODE = "x-callmux-node"
 """The header of an answer that says which node gave it."""
@@ -193,8 +195,8 @@ class Passing:
         try:
             async with self._client().post(
                 node.address + PATH,
-                data=sent,
-                headers={MAC: mac, "content-type": "application/octet-stream"},
+                data=sent if len(sent) <= FREE_BYTES else BytesIO(sent),
+                headers={MAC: mac, "content-type": "application/octet-stream", **self._announced(len(sent))},
                 allow_redirects=False,
             ) as answer:
                 if not self._keys.proves(answer.headers.get(PROOF, ""), mac):
@@ -217,6 +219,9 @@ class Passing:
             return Fate.UNREACHED
         except (aiohttp.ClientError, ConnectionError):
             return Fate.CUT if exchange.started else Fate.BROKEN
+
+    def _announced(self, size: int) -> dict[str, str]:
+        return {SIZE: self._keys.announced(size)} if size > FREE_BYTES else {}
 
     async def _relayed(
         self,

@@ -6,12 +6,11 @@ touches one key, so that it is one step in a cluster of Redis servers, too. Time
 
 from __future__ import annotations
 
-import hashlib
-
 import msgspec
 
 from callmux.server_orders import ServerOrder
 from callmux.stores.redis_connection import RedisConnection, Script
+from callmux.stores.redis_sessions import session_mark
 
 FORGOTTEN_MS = 900_000
 """How long a node that is silent is listed as lost."""
@@ -217,5 +216,4 @@ class Register:
 
     def _key(self, session: str) -> str:
         # Whoever knows an id may use the session: it does not stand in Redis.
-        mark = hashlib.blake2b(session.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
-        return self._connection.key("owner", mark)
+        return self._connection.key("owner", session_mark(session))

@@ -15,6 +15,8 @@ import math
 import msgspec
 
 SCHEMA = 1
+FREE_BYTES = 1024 * 1024
+"""Bytes of a request that are read before it is known who sends them; more must be announced."""
 WINDOW = 8192
 """How far numbers of one sender may overtake each other."""
 SENDERS = 1000
@@ -89,6 +91,7 @@ class NodeKeys:
     def __init__(self, secret: bytes) -> None:
         self._asking = _derived(secret, b"request")
         self._answering = _derived(secret, b"answer")
+        self._announcing = _derived(secret, b"size")
 
     def seal(self, passed: Passed, body: bytes) -> tuple[bytes, str]:
         """The bytes that are sent, and their MAC."""
@@ -113,6 +116,14 @@ class NodeKeys:
         if passed.schema != SCHEMA:
             raise Unsealed(f"it has form {passed.schema}, this node has {SCHEMA}")
         return passed, sent[end:]
+
+    def announced(self, size: int) -> str:
+        """What shows before the first byte of a large request that a node of ours sends so many."""
+        return hmac.new(self._announcing, b"%d" % size, hashlib.sha256).hexdigest()
+
+    def announces(self, announced: str, size: int) -> bool:
+        """Whether a node of ours sends so many bytes."""
+        return hmac.compare_digest(self.announced(size).encode(), announced.encode("utf-8", "replace"))
 
     def proof(self, mac: str) -> str:
         """What shows with an answer that its sender has the secret, too, and read this request."""

@@ -51,6 +51,15 @@ return ARGV[1]
 Word: TypeAlias = str | bytes | int | float
 
 
+def mark_of(name: str, size: int = 16) -> str:
+    """What stands for a name in Redis: nobody can read the name from it.
+
+    Args:
+        size: Its bytes.
+    """
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
+
+
 class Script:
     """A program that Redis runs as one step.
 

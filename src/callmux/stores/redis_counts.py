@@ -8,7 +8,6 @@ for a minute.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import secrets
 from collections import defaultdict
@@ -18,7 +17,7 @@ from typing import Any
 
 from callmux.errors import StoreUnavailable
 from callmux.stores.memory_counts import MemoryRates
-from callmux.stores.redis_connection import RedisConnection, Script
+from callmux.stores.redis_connection import RedisConnection, Script, mark_of
 from callmux.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -57,17 +56,31 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[1])
 """)
 
 
-class RedisRates:
-    """Counters that begin anew after a time.
+class _Counts:
+    """Counts of one kind, by name.
 
     Args:
         connection: The Redis.
         strict: Whether nobody counts while Redis is away.
     """
 
+    kind = ""
+
     def __init__(self, connection: RedisConnection, *, strict: bool) -> None:
         self._connection = connection
         self._strict = strict
+
+    def _key(self, name: str) -> str:
+        return self._connection.key(self.kind, mark_of(name))
+
+
+class RedisRates(_Counts):
+    """Counters that begin anew after a time."""
+
+    kind = "rate"
+
+    def __init__(self, connection: RedisConnection, *, strict: bool) -> None:
+        super().__init__(connection, strict=strict)
         self._near = MemoryRates()
 
     def hit(self, key: str, seconds: float, now: float, amount: int = 1) -> int | Coroutine[Any, Any, int]:
@@ -92,21 +105,14 @@ class RedisRates:
             return self._near.end(key, now)
         return now + max(0, left) / 1000
 
-    def _key(self, key: str) -> str:
-        return self._connection.key("rate", _mark(key))
 
+class RedisInFlight(_Counts):
+    """How many requests of each name are in flight, over all listeners."""
 
-class RedisInFlight:
-    """How many requests of each name are in flight, over all listeners.
-
-    Args:
-        connection: The Redis.
-        strict: Whether nobody counts while Redis is away.
-    """
+    kind = "flight"
 
     def __init__(self, connection: RedisConnection, *, strict: bool) -> None:
-        self._connection = connection
-        self._strict = strict
+        super().__init__(connection, strict=strict)
         self._process = secrets.token_hex(6)
         self._numbers = count(1)
         # Those that count there, by name; what counts here only has an empty name.
@@ -227,11 +233,3 @@ class RedisInFlight:
     async def close(self) -> None:
         """Says nothing more."""
         await self._tasks.cancel()
-
-    def _key(self, name: str) -> str:
-        return self._connection.key("flight", _mark(name))
-
-
-def _mark(name: str) -> str:
-    """What stands for a name in Redis."""
-    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -6,7 +6,6 @@ Redis is away, their records stay there, too.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Coroutine
 from typing import Any
@@ -16,12 +15,12 @@ import msgspec
 from callmux.errors import StoreUnavailable
 from callmux.stores.memory_parked import MemoryParkedCalls
 from callmux.stores.parked import ParkedCall, ParkedLimits
-from callmux.stores.redis_connection import RedisConnection, Script
+from callmux.stores.redis_connection import RedisConnection, Script, mark_of
 
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 4096
-"""The largest record: a name, a digest, and whose it is."""
+"""The largest record: a digest, and which process has the call."""
 
 _PARK = Script("""
 local calls, until_, owner = KEYS[1], KEYS[2], ARGV[2]
@@ -66,9 +65,8 @@ return {call, tostring(left)}
 
 
 class _Record(msgspec.Struct, frozen=True, array_like=True):
-    """What stands there of a call, beside its owner and its end."""
+    """What stands there of a call, beside a mark of its owner, and its end."""
 
-    owner: str
     request: bytes
     process: str
 
@@ -96,11 +94,11 @@ class RedisParkedCalls:
         return self._park(token, call, now) if self._connection.is_up else self._near.park(token, call, now)
 
     async def _park(self, token: str, call: ParkedCall, now: float) -> bool:
-        value = msgspec.msgpack.encode(_Record(call.owner, call.request, call.process))
+        value = msgspec.msgpack.encode(_Record(call.request, call.process))
         if len(value) > MOST_BYTES:
             return self._near.park(token, call, now)
         left, limits = max(1, int((call.until - now) * 1000)), self._limits
-        words = (_mark(token), _mark(call.owner), value, left, limits.each, limits.total)
+        words = (mark_of(token), mark_of(call.owner), value, left, limits.each, limits.total)
         try:
             return bool(await self._connection.evaluate(_PARK, self._keys, *words))
         except StoreUnavailable as error:
@@ -113,12 +111,12 @@ class RedisParkedCalls:
         return self._take(token, owner, now) if near is None else near
 
     async def _take(self, token: str, owner: str, now: float) -> ParkedCall | None:
-        found = await self._connection.evaluate(_TAKE, self._keys, _mark(token), _mark(owner))
+        found = await self._connection.evaluate(_TAKE, self._keys, mark_of(token), mark_of(owner))
         if not found:
             return None
         record = _DECODER.decode(found[0])
         until = now + float(found[1]) / 1000
-        return ParkedCall(owner=record.owner, request=record.request, process=record.process, until=until)
+        return ParkedCall(owner=owner, request=record.request, process=record.process, until=until)
 
     def drop(self, token: str) -> Coroutine[Any, Any, None] | None:
         """Forgets a record."""
@@ -126,9 +124,4 @@ class RedisParkedCalls:
         return self._drop(token) if self._connection.is_up else None
 
     async def _drop(self, token: str) -> None:
-        await self._connection.evaluate(_TAKE, self._keys, _mark(token), "")
-
-
-def _mark(text: str) -> str:
-    """What stands for a token or an owner in Redis: nobody can go on with a call by it."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        await self._connection.evaluate(_TAKE, self._keys, mark_of(token), "")

@@ -1,7 +1,8 @@
 """Finished event streams that outlive their listener, in Redis. See `callmux.stores.replay`.
 
 Made by `callmux.process.shared_state`. Streams are kept in memory, too, where they are found first; to Redis
-they are brought a moment later, unless their client has them by then, as almost all have.
+they are brought a moment later, unless their client has them by then, as almost all have. What one listener
+has there has a bound; what goes beyond stays here.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ LARGEST = 1024 * 1024
 """Bytes of the largest stream that is brought to Redis."""
 MOST_STREAMS = 100
 """Streams of one session there."""
-MOST_KNOWN = 10_000
-"""Streams there that this listener knows it has brought."""
+MOST_BROUGHT = 10_000
+"""Streams there that this listener has brought."""
+MOST_BYTES = 64 * 1024 * 1024
+"""Bytes of them."""
 MOST_WAITING = 8 * 1024 * 1024
 """Bytes that wait to be brought there; beyond, the oldest stay here."""
 
@@ -57,7 +60,9 @@ class RedisReplay:
         self._near = MemoryReplay()
         self._waiting: dict[tuple[str, str], bytes] = {}
         self._bytes = 0
-        self._brought: dict[tuple[str, str], None] = {}
+        # What was brought, by its place: its bytes and when it goes by itself.
+        self._brought: dict[tuple[str, str], tuple[int, float]] = {}
+        self._there = 0
         self._tasks = TaskSet("streams in Redis")
 
     def __repr__(self) -> str:
@@ -88,14 +93,29 @@ class RedisReplay:
             if value is None:
                 continue
             self._forget(place)
+            if not self._has_room(len(value)):
+                log.debug("a stream stays here: there are too many already")
+                continue
             key, more = self._key(place[0]), (MOST_STREAMS, int(KEPT_SECONDS * 1000))
-            self._brought[place] = None
-            if len(self._brought) > MOST_KNOWN:
-                del self._brought[next(iter(self._brought))]
+            self._no_more(place)
+            self._brought[place] = len(value), asyncio.get_running_loop().time() + KEPT_SECONDS
+            self._there += len(value)
             try:
                 await self._connection.evaluate(_PUT, [key], place[1], value, *more)
             except StoreUnavailable as error:
                 log.debug("a stream stays here: %s", error)
+
+    def _has_room(self, size: int) -> bool:
+        """Whether one more may be brought to Redis, where old ones go by themselves."""
+        now = asyncio.get_running_loop().time()
+        while self._brought and self._brought[oldest := next(iter(self._brought))][1] <= now:
+            self._no_more(oldest)
+        return len(self._brought) < MOST_BROUGHT and self._there + size <= MOST_BYTES
+
+    def _no_more(self, place: tuple[str, str]) -> None:
+        """It is not there any more."""
+        size, _ = self._brought.pop(place, (0, 0.0))
+        self._there -= size
 
     def get(
         self, session: str, key: str, now: float
@@ -131,7 +151,10 @@ class RedisReplay:
         return self._flush(places) if places else None
 
     async def _drop(self, place: tuple[str, str], value: bytes) -> None:
-        await self._connection.evaluate(_DROP, [self._key(place[0])], place[1], value)
+        brought = self._brought.get(place)
+        gone = await self._connection.evaluate(_DROP, [self._key(place[0])], place[1], value)
+        if gone and self._brought.get(place) is brought:
+            self._no_more(place)
 
     def expire(self, now: float) -> None:
         """Forgets what is too old here; in Redis it goes by itself."""

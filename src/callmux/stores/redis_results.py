@@ -1,7 +1,8 @@
 """Kept results that several listeners share, in Redis. See `callmux.stores.results`.
 
 Made by `callmux.process.shared_state`. What is too large for Redis, or cannot be brought there now, stays
-with this listener. Large results that are in the file of this listener are read there, by others in Redis.
+with this listener; of the former others learn that it is elsewhere. Large results that are in the file of
+this listener are read there, by others in Redis.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 
 from callmux.errors import StoreUnavailable
 from callmux.stores.memory import MemoryResults
-from callmux.stores.redis_connection import RedisConnection, Script
+from callmux.stores.redis_connection import RedisConnection, Script, mark_of
 from callmux.stores.results import Remainder, Sources, Stored, StoreLimits
 
 log = logging.getLogger(__name__)
@@ -52,13 +53,14 @@ return {redis.call('ZCARD', order), bytes, redis.call('HEXISTS', values, ref)}
 
 
 class _Record(msgspec.Struct, frozen=True, array_like=True):
-    """A result as it stands there."""
+    """A result as it stands there: of its owner only a mark."""
 
     tool: str
     owner: str
     raw: bytes
     sources: Sources
     remainders: tuple[Remainder, ...]
+    elsewhere: bool = False
 
 
 _DECODER = msgspec.msgpack.Decoder(_Record)
@@ -84,16 +86,17 @@ class RedisResults:
 
     def put(self, stored: Stored) -> Sequence[str] | Coroutine[Any, Any, Sequence[str]]:
         """Keeps a result; gives the refs of those of this listener that had to go for it."""
-        if stored.size > LARGEST or stored.raw is None or not self._connection.is_up:
+        if stored.raw is None or not self._connection.is_up:
             return self._near.put(stored)
-        return self._put(stored)
+        return self._put(stored, stored.raw if stored.size <= LARGEST else None)
 
-    async def _put(self, stored: Stored) -> Sequence[str]:
-        assert stored.raw is not None
-        record = _Record(stored.tool, stored.owner, stored.raw, stored.sources, stored.remainders)
+    async def _put(self, stored: Stored, raw: bytes | None) -> Sequence[str]:
+        """Keeps it there; without `raw` only that this listener has it."""
+        owner, alone = mark_of(stored.owner) if stored.owner else "", raw is None
+        record = _Record(stored.tool, owner, raw or b"", stored.sources, stored.remainders, alone)
         limits = self._near.limits
         value = msgspec.msgpack.encode(record)
-        bounds = (stored.size, limits.results, limits.total_bytes, KEPT_SECONDS)
+        bounds = (0 if alone else stored.size, limits.results, limits.total_bytes, KEPT_SECONDS)
         try:
             count, size, kept = await self._connection.evaluate(_PUT, self._keys, stored.ref, value, *bounds)
         except StoreUnavailable as error:
@@ -101,7 +104,7 @@ class RedisResults:
             return self._near.put(stored)
         self._known = count, size
         # What is in the file of this listener is read there.
-        return self._near.put(stored) if stored.spooled or not kept else ()
+        return self._near.put(stored) if stored.spooled or alone or not kept else ()
 
     def get(self, ref: str, owner: str) -> Stored | Coroutine[Any, Any, Stored | None]:
         """The result `ref`, if it is there and `owner` may read it. One that is not theirs looks missing."""
@@ -117,16 +120,17 @@ class RedisResults:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             log.warning("could not read a result in Redis: %s", error)
             return None
-        if record.owner and record.owner != owner:
+        if record.owner and record.owner != mark_of(owner):
             return None
         return Stored(
             ref=ref,
             tool=record.tool,
-            owner=record.owner,
+            owner=owner if record.owner else "",
             size=len(record.raw),
             raw=record.raw,
             sources=record.sources,
             remainders=record.remainders,
+            elsewhere=record.elsewhere,
         )
 
     def configure(self, limits: StoreLimits) -> Sequence[str]:

@@ -6,13 +6,12 @@ in Redis, only what can be calculated from it.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 
 import msgspec
 
 from callmux.errors import StoreUnavailable
-from callmux.stores.redis_connection import RedisConnection, Script
+from callmux.stores.redis_connection import RedisConnection, Script, mark_of
 from callmux.stores.sessions import OVER, KeptSession, Over
 
 log = logging.getLogger(__name__)
@@ -78,7 +77,7 @@ class RedisSessions:
 
 def session_mark(id: str) -> str:
     """What stands for a session in Redis: nobody can tell the id from it."""
-    return hashlib.blake2b(id.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
+    return mark_of(id, 20)
 
 
 def _milliseconds(seconds: float) -> int:

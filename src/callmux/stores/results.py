@@ -52,6 +52,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         spooled: Whether this process has it in that file, too.
         sources: The tools it is from, by server and bare name, where rules apply.
         remainders: Where its parts go on, if its beginning went out; the first page is of the first of them.
+        elsewhere: Whether another listener has it, which alone can read it: it is too large to be shared.
     """
 
     ref: str
@@ -62,6 +63,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     spooled: bool = False
     sources: Sources = ()
     remainders: tuple[Remainder, ...] = ()
+    elsewhere: bool = False
 
 
 class Results(Protocol):

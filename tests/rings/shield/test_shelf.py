@@ -23,7 +23,8 @@ from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.shortening import Shortening
 from callmux.rings.shield.worker import WorkerAnswer, WorkerJob
 from callmux.stores import border
-from callmux.stores.results import StoreLimits
+from callmux.stores.memory import MemoryResults
+from callmux.stores.results import Stored, StoreLimits
 from tests.stores.remote import FAILS, HANGS, LATE_FAILS, SLOW, RemoteResults, Wire
 from tests.support import real_loop
 
@@ -311,4 +312,16 @@ async def test_who_listens_hears_how_much_shorter_a_result_went_out(place: str) 
     assert heard == [ResultShortened(**about, before=len(given.raw), after=len(reply.raw))]
     await shelf.shorten(result(1), ORDER, "")
     assert len(heard) == 1
+    await shelf.close()
+
+
+@real_loop()
+async def test_what_another_listener_alone_has_is_said_to_be_there() -> None:
+    class Elsewhere(MemoryResults):
+        def get(self, ref: str, owner: str) -> Stored:
+            return Stored(ref=ref, tool="rows", owner=owner, size=0, raw=b"", elsewhere=True)
+
+    shelf = Shelf(store=Elsewhere(), bus=Bus())
+    with pytest.raises(ResultNotFound, match="kept by another listener alone, because it is over 8 MB"):
+        await shelf.page("r_1", Query(), "")
     await shelf.close()

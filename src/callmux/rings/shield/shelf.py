@@ -121,6 +121,8 @@ class Shelf:
         if stored is None:
             raise _missing(ref)
         check(stored.sources)
+        if stored.elsewhere:
+            raise _missing(ref, "is kept by another listener alone, because it is over 8 MB")
         # Where reading goes on, what stands twice in an answer counts once: a model is shown one of them.
         budget = 2 * self.page_bytes - PAGE_FRAME if stored.remainders else self.page_bytes
         query = going_on(query, stored.remainders)
@@ -242,8 +244,8 @@ def _unreadable(ref: str, why: str) -> ResultUnreadable:
     return ResultUnreadable(message("result_unreadable", what, {}), ref=ref)
 
 
-def _missing(ref: str) -> ResultNotFound:
+def _missing(ref: str, why: str = "is not kept here (any more)") -> ResultNotFound:
     from callmux.failures.registry import message
 
-    what = f'result "{ref}" is not kept here (any more)'
+    what = f'result "{ref}" {why}'
     return ResultNotFound(message("result_not_found", what, {}), ref=ref)
