@@ -147,6 +147,37 @@ async def test_giving_up_just_as_the_turn_comes_passes_the_turn_on() -> None:
     assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
 
 
+async def test_giving_up_just_as_the_time_is_up_gives_back_no_slot() -> None:
+    crowd = Crowd(Slots(1, {}))
+    assert crowd.slots.try_acquire("a")
+    late: Any = SimpleNamespace(deadline=asyncio.get_running_loop().time() + 5)
+    waiting = asyncio.create_task(crowd.slots.acquire("a", None, late))
+    asyncio.get_running_loop().call_at(late.deadline, waiting.cancel)
+    await asyncio.wait({waiting})
+    assert repr(crowd.slots) == "Slots(1/1 running, 0 queued)"
+
+
+async def test_each_call_waits_until_its_own_time_is_up() -> None:
+    """One timer is set for all of them; a deadline that was put off holds."""
+    slots, loop = Slots(1, {}), asyncio.get_running_loop()
+    assert slots.try_acquire("a")
+    began = loop.time()
+    ended: dict[float, float] = {}
+    calls: dict[float, Any] = {n: SimpleNamespace(deadline=began + n) for n in (3.0, 1.0, 2.0)}
+
+    async def wait(name: float) -> None:
+        with pytest.raises(TimeoutError):
+            await slots.acquire("a", None, calls[name])
+        ended[name] = round(loop.time() - began, 1)
+
+    tasks = {asyncio.create_task(wait(name)) for name in calls}
+    await asyncio.sleep(0.5)
+    calls[2.0].deadline += 5
+    await asyncio.wait(tasks)
+    assert ended == {1.0: 1.0, 3.0: 3.0, 2.0: 7.0}
+    assert repr(slots) == "Slots(1/1 running, 0 queued)"
+
+
 async def test_a_slot_that_comes_back_just_after_giving_up_goes_to_the_next() -> None:
     """The one that gave up is still in the queue at that moment."""
 

@@ -1,8 +1,9 @@
 """How many calls run at a time: in all, and on each server. Clients take turns, each client's calls in order.
 
-`Slots` is the count and the queue; `Limiting` the call stage. The wait counts towards the call's time-out,
-and a server that must be connected first is connected before a slot is taken; a connection for one directory
-or its credentials is opened in its slot, so that no more of them are opened than calls may run.
+`Slots` is the count and the queue; `Limiting` the call stage. All servers without a limit of their own share
+a queue, and one timer ends the waiting of all. The wait counts towards the call's time-out, and a server that
+must be connected first is connected before a slot is taken; a connection for one directory or its credentials
+is opened in its slot, so that no more of them are opened than calls may run.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from heapq import heappop, heappush
+from math import inf
 from typing import Any
 
 from callmux.context import ClientPort
@@ -20,6 +22,11 @@ from callmux.rings.stage import Outcome
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, to_error
 from callmux.upstream.server import Server
+
+CLOCK_STEP = 0.001
+"""A timer may come so much too early."""
+_SHARED = ""
+"""The queue for all servers that have no limit of their own."""
 
 
 class Slots:
@@ -39,7 +46,10 @@ class Slots:
         self.server_limits = server_limits
         self.running = 0
         self._on_server: dict[str, int] = defaultdict(int)
-        self._queues: dict[str, list[tuple[int, int, asyncio.Future[None]]]] = {}
+        self._queues: dict[str, list[tuple[int, int, asyncio.Future[None], str]]] = {}
+        self._calls: dict[asyncio.Future[None], Call] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = inf
         self.queued = 0
         self._ticket = 0
         self._round = 0
@@ -78,30 +88,44 @@ class Slots:
         self.running += 1
         return True
 
-    async def acquire(self, server: str, client: object = None) -> None:
+    async def acquire(self, server: str, client: object = None, call: Call | None = None) -> None:
         """Waits for a turn.
 
         Args:
             client: Whose call it is. In each round every client that waits has one call let in, so that a
                 thousand calls of one do not hold up the next call of another.
+            call: The call, where its deadline ends the waiting.
+
+        Raises:
+            TimeoutError: The deadline has come before its turn.
         """
         if self.try_acquire(server):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ticket += 1
         round = self._rounds[client] = max(self._round, self._rounds.get(client, -1) + 1)
-        heappush(self._queues.setdefault(server, []), (round, self._ticket, turn))
+        queue = self._queues.setdefault(server if server in self.server_limits else _SHARED, [])
+        heappush(queue, (round, self._ticket, turn, server))
         self.queued += 1
+        if call is not None:
+            self._calls[turn] = call
+            if call.deadline < self._due:
+                self._watch(call.deadline)
         try:
             await turn
+        except TimeoutError:
+            # Its place stays in the queue and is passed over.
+            self._leave()
+            raise
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.release(server)
             else:
-                # Its place stays in the queue and is passed over.
                 turn.cancel()
                 self._leave()
             raise
+        finally:
+            self._calls.pop(turn, None)
 
     def release(self, server: str) -> None:
         """Gives a slot back and lets in whoever is next."""
@@ -120,10 +144,10 @@ class Slots:
             if not ready:
                 return
             name = min(ready)[1]
-            round, _, turn = heappop(self._queues[name])
+            round, _, turn, server = heappop(self._queues[name])
             self._round = max(self._round, round)
             self._leave()
-            self.take(name)
+            self.take(server)
             turn.set_result(None)
 
     def _leave(self) -> None:
@@ -132,6 +156,27 @@ class Slots:
             # Nobody waits: nobody is owed a turn.
             self._rounds.clear()
             self._queues.clear()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer, self._due = None, inf
+
+    def _watch(self, due: float) -> None:
+        """Sets one timer for all calls that wait, at the earliest deadline there is now."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = asyncio.get_running_loop().call_at(due, self._look)
+
+    def _look(self) -> None:
+        """Ends the waiting of calls whose deadline has come; it may have been put off since."""
+        now = asyncio.get_running_loop().time() + CLOCK_STEP
+        self._timer, self._due = None, inf
+        waiting = [(turn, call) for turn, call in self._calls.items() if not turn.done()]
+        for turn, call in waiting:
+            if call.deadline <= now:
+                turn.set_exception(TimeoutError())
+        if (soonest := min((call.deadline for turn, call in waiting if not turn.done()), default=inf)) < inf:
+            self._watch(soonest)
 
 
 class Limiting:
@@ -216,10 +261,14 @@ class Limiting:
     async def _in_time(self, call: Call) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
+        client = call.context.client
         try:
-            async with asyncio.timeout_at(call.deadline) as limit:
-                call.moved = limit.reschedule
-                await self._turn(call.context.client)
+            while not client.reading or not await self._turn(client, call):
+                # What it does not take would pile up here.
+                async with asyncio.timeout_at(call.deadline) as limit:
+                    call.moved = limit.reschedule
+                    await client.until_reading()
+                call.moved = None
         except TimeoutError:
             raise to_error(
                 self._late(call), call.asked.spelling, call.server, safe=True, retried=False
@@ -228,15 +277,12 @@ class Limiting:
             call.moved = None
             call.waited += loop.time() - began
 
-    async def _turn(self, client: ClientPort) -> None:
-        """Waits for a slot and for a client that reads: what it does not take would pile up here."""
-        while True:
-            if not client.reading:
-                await client.until_reading()
-            await self._slots.acquire(self._name, client.session)
-            if client.reading:
-                return
+    async def _turn(self, client: ClientPort, call: Call) -> bool:
+        """Waits for a slot; gives whether the client still reads, and keeps the slot only then."""
+        await self._slots.acquire(self._name, client.session, call)
+        if not client.reading:
             self._slots.release(self._name)
+        return client.reading
 
     def _late(self, call: Call) -> CallFailure:
         return failures.timed_out(
