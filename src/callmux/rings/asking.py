@@ -202,11 +202,11 @@ class Asking:
             # Whoever asked may be gone: nobody is to answer what nobody waits for.
             self._approvals.end(question, Ruling(False))
             self._publish_end(question, ruling, context)
+            if contact.waiting is not None:
+                contact.waiting(0)
             if asked is not None and not asked.done():
                 asked.cancel()
                 await asyncio.wait({asked})
-            if contact.waiting is not None:
-                contact.waiting(0)
 
     async def _show_form(self, question: Question, client: ClientPort) -> None:
         """Asks the client, and answers the question with what its person says."""
