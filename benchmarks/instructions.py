@@ -34,7 +34,7 @@ from paths import PROCESSES, WAYS, Client, Products, Way
 
 RECORDS = Path(__file__).with_name("instructions.json")
 ALLOWED = 1.10
-START, BARE = STARTS = ("start", "compiling start")
+START, BARE, KEEPING = STARTS = ("start", "compiling start", "kept start")
 """From spawning to the first listing; counted once and not by call. The other one finds no compiled files of
 callmux, as in a fresh checkout where Python must not write any."""
 CALLS = 160
@@ -128,10 +128,12 @@ def _process(command: str, process: str, ways: list[Way], folder: Path) -> dict[
 def _measured(command: str, process: str, ways: list[Way], folder: Path) -> dict[str, Figure]:
     folder.mkdir(parents=True)
     if process in STARTS:
-        products = Products(command, folder, _bare(folder) if process == BARE else {})
-        # Once without counting, so that the compiled files are there, and nothing else is new.
-        with products.client("stdio", lambda words: words):
-            pass
+        products = Products(command, folder, {} if process == START else _bare(folder, process))
+        # Twice without counting, so that the compiled files are there, and nothing else is new: a source that
+        # was written just before the first is not kept.
+        for _ in range(2):
+            with products.client("stdio", lambda words: words):
+                pass
         grind = Grind(folder, at_start=True)
         with products.client("stdio", grind.wrap) as client:
             grind.begin(client.process.pid)
@@ -145,11 +147,13 @@ def _measured(command: str, process: str, ways: list[Way], folder: Path) -> dict
         return {way.name: _measure(grind, client, way) for way in ways}
 
 
-def _bare(folder: Path) -> dict[str, str]:
-    """What has a process find callmux without compiled files, and write none."""
+def _bare(folder: Path, process: str) -> dict[str, str]:
+    """What has Python find callmux without compiled files, and write none: then callmux keeps them itself,
+    which is switched off where all is to be compiled."""
     source = Path(__file__).parents[1] / "src"
     shutil.copytree(source, folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    return {"PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    own = {"CALLMUX_BYTE_CODE": "off"} if process == BARE else {"XDG_CACHE_HOME": str(folder / "caches")}
+    return {"PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1", **own}
 
 
 def measured(command: str, wanted: list[str], folder: Path) -> dict[str, Figure]:

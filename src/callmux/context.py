@@ -5,7 +5,6 @@ Made by a session for each request and passed, unchanged, through both rings.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
@@ -159,7 +158,9 @@ def fingerprint(headers: Mapping[str, str]) -> str:
     """Stands for headers where they must not be seen: equal for equal headers, empty for none."""
     if not headers:
         return ""
-    digest = hashlib.sha256(msgspec.json.encode(sorted(headers.items())))
+    from hashlib import sha256
+
+    digest = sha256(msgspec.json.encode(sorted(headers.items())))
     return digest.hexdigest()
 
 

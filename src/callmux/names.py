@@ -7,7 +7,6 @@ the *server key* of the configuration, the *bare* name a server gives its tool, 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 
@@ -53,7 +52,10 @@ def presentable(name: str, limit: int = DEFAULT_LIMIT) -> str:
     """
     if limit == 0 or (len(name) <= limit and not _ILLEGAL.search(name)):
         return name
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    # The library for it is large, and few names are too long.
+    from hashlib import sha256
+
+    digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{_ILLEGAL.sub('_', name)[: max(limit - 9, 1)]}_{digest}"
 
 

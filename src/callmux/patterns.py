@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
+from typing import AnyStr
 
 
-def late(pattern: str, flags: int = 0) -> Callable[[], re.Pattern[str]]:
+def late(pattern: AnyStr, flags: int = 0) -> Callable[[], re.Pattern[AnyStr]]:
     """What gives the compiled pattern.
 
     Args:

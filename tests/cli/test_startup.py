@@ -123,6 +123,19 @@ def test_stdio_loads_what_clients_without_a_handshake_and_sign_ins_need_when_the
     assert not loaded & {f"callmux.{name}" for name in LATER}
 
 
+AFTER_THE_SPAWN = {"copy", "glob", "hashlib", "hmac", "json", "random", "secrets", "shlex", "shutil"}
+
+
+def test_nothing_of_the_library_that_can_wait_is_loaded_before_servers_start() -> None:
+    """What asyncio and the others bring themselves, in some version of Python, does not count."""
+    code = (
+        "import sys, asyncio, logging, msgspec, pathlib, subprocess; before = {*sys.modules};"
+        "import callmux.cli.main, callmux.cli.serve; print(*({*sys.modules} - before))"
+    )
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split())
+    assert not loaded & AFTER_THE_SPAWN
+
+
 def test_a_listener_loads_the_code_for_tokens_of_an_issuer_only_where_they_are_configured() -> None:
     """It brings aiohttp, joserfc and what these bring: a third of a second."""
     code = """if True:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callmux.protocol.mending import clean, mended
+from callmux.protocol.mending import clean, mended, read_leniently
 from tests.support import steps
 
 values = st.recursive(
@@ -86,3 +86,10 @@ def test_a_text_takes_the_same_steps_however_long_it_is(unit: bytes) -> None:
 )
 def test_half_a_pair_in_a_value_becomes_a_mark_and_a_whole_one_the_letter(value: Any, cleaned: Any) -> None:
     assert clean(value) == cleaned
+
+
+def test_the_standard_library_reads_what_msgspec_refuses() -> None:
+    assert read_leniently(b'{"id": 5.0, "text": "\\ud800"}') == {"id": 5.0, "text": "\ud800"}
+    assert math.isnan(read_leniently(b"NaN"))
+    with pytest.raises(ValueError):
+        read_leniently(b"{")

@@ -79,6 +79,7 @@ def test_the_record_of_one_that_lives_is_not_touched(tmp_path: Path) -> None:
     assert own.record.exists()
     own.close(left=True)
     (record,) = abandoned(tmp_path)
+    assert abandoned(tmp_path, own.instance) == []
     sweep([record])
     assert abandoned(tmp_path) == []
 

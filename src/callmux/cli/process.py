@@ -15,7 +15,6 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from copy import copy
 from types import TracebackType
 from typing import Any
 
@@ -36,6 +35,8 @@ class VeiledFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         if isinstance(record.args, tuple) and record.args:
+            from copy import copy
+
             record = copy(record)
             record.args = tuple(map(_tame, record.args or ()))
         return hidden("\n".join(map(visible, super().format(record).expandtabs().split("\n"))))

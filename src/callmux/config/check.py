@@ -6,11 +6,12 @@ management interface, the overlay). Both walk over the classes of the model and 
 
 from __future__ import annotations
 
+import sys
 import types
 import typing
 from collections.abc import Mapping
-from functools import cache
-from typing import Any, Literal, NamedTuple
+from functools import cache, cached_property
+from typing import Any, Literal
 
 import msgspec
 
@@ -103,22 +104,63 @@ def _settle_server(server: StdioServer | HttpServer) -> StdioServer | HttpServer
     return server
 
 
-class SectionKey(NamedTuple):
-    """A key of a section: its attribute, whether it must be there, and the type it has when it is."""
+class SectionKey:
+    """A key of a section.
 
-    attribute: str
-    required: bool
-    type: Any
+    Args:
+        section: Its class.
+
+    Attributes:
+        attribute: The name that its value has there.
+        required: Whether it must be there.
+    """
+
+    def __init__(self, section: type[Section], attribute: str, *, required: bool) -> None:
+        self._section = section
+        self.attribute = attribute
+        self.required = required
+
+    def __repr__(self) -> str:
+        return f"SectionKey({self._section.__name__}.{self.attribute})"
+
+    @cached_property
+    def type(self) -> Any:
+        """The type that it has when it is there; made of the annotation for those that a file has, which are
+        few of all."""
+        return given(_hint(self._section, self.attribute))
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether no file can set it."""
+        return "Internal" in _annotation(self._section, self.attribute)[0] and any(
+            isinstance(mark, Internal) for mark in marks(_hint(self._section, self.attribute))
+        )
 
 
 @cache
 def keys(section: type[Section]) -> Mapping[str, SectionKey]:
     """The keys of a section by their names in the file."""
-    return {
-        field.encode_name: SectionKey(field.name, field.required, given(field.type))
-        for field in msgspec.structs.fields(section)
-        if not any(isinstance(mark, Internal) for mark in marks(field.type))
+    fields, defaults = section.__struct_fields__, section.__struct_defaults__
+    given_nothing = (msgspec.NODEFAULT,) * (len(fields) - len(defaults)) + defaults
+    found = {
+        name: SectionKey(section, field, required=default is msgspec.NODEFAULT)
+        for name, field, default in zip(section.__struct_encode_fields__, fields, given_nothing, strict=True)
     }
+    return {name: key for name, key in found.items() if not key.is_internal}
+
+
+def _annotation(section: type[Section], attribute: str) -> tuple[str, type]:
+    """What is written behind an attribute, and the class where that stands."""
+    for owner in section.__mro__:
+        if (written := owner.__annotations__.get(attribute) if owner is not object else None) is not None:
+            return str(written), owner
+    raise AttributeError(f"{section.__name__} has no annotation for {attribute}")
+
+
+def _hint(section: type[Section], attribute: str) -> Any:
+    """The annotation of an attribute as a type. What stands in our own modules is all that is evaluated."""
+    written, owner = _annotation(section, attribute)
+    return eval(written, vars(sys.modules[owner.__module__]))
 
 
 def marks(hint: Any) -> tuple[object, ...]:

@@ -15,14 +15,15 @@ import msgspec
 
 from callmux.config.references import REFERENCES, SCHEMES
 from callmux.fields import MAX_TIMEOUT_MS
+from callmux.patterns import late
 
 MAX_INTEGER = 2**53 - 1
 """The largest whole number that every JSON reader keeps exactly."""
 
-ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_PREFIX = re.compile(r"[A-Za-z0-9_]*")
-_SCRYPT = re.compile(r"scrypt\$([0-9]{1,7})\$([0-9]{1,2})\$([0-9]{1,2})\$([A-Za-z0-9_-]+)\$([A-Za-z0-9_-]+)")
+ENV_NAME = late(r"[A-Za-z_][A-Za-z0-9_]*")
+_HEADER_NAME = late(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PREFIX = late(r"[A-Za-z0-9_]*")
+_SCRYPT = late(r"scrypt\$([0-9]{1,7})\$([0-9]{1,2})\$([0-9]{1,2})\$([A-Za-z0-9_-]+)\$([A-Za-z0-9_-]+)")
 
 
 class Refused(ValueError):
@@ -104,14 +105,14 @@ def _object(value: object) -> dict[str, Any]:
 
 
 def _prefix(value: object) -> str:
-    if not _PREFIX.fullmatch(text(value)):
+    if not _PREFIX().fullmatch(text(value)):
         raise Refused('must contain only letters, digits, and underscores (or "" to drop the prefix)')
     return text(value)
 
 
 def _header_name(value: object) -> str:
     name = text(value).strip()
-    if not _HEADER_NAME.fullmatch(name):
+    if not _HEADER_NAME().fullmatch(name):
         raise Refused("must be a valid HTTP header name")
     return name.lower()
 
@@ -142,7 +143,7 @@ def _environment_reference(value: object) -> str:
     reference = text(value).strip()
     scheme, _, rest = reference.partition(":")
     if scheme == "env":
-        if not ENV_NAME.fullmatch(rest):
+        if not ENV_NAME().fullmatch(rest):
             raise Refused("env reference must name a valid environment variable")
     elif scheme == "file":
         if not rest.strip():
@@ -165,7 +166,7 @@ def _secret_reference(value: object) -> str:
 
 def scrypt_hash(value: object) -> str:
     """`scrypt$N$r$p$salt$key`: N a power of two up to 2^20, r up to 32, p up to 16."""
-    match = _SCRYPT.fullmatch(value) if isinstance(value, str) else None
+    match = _SCRYPT().fullmatch(value) if isinstance(value, str) else None
     if match:
         cost, block, parallel = int(match[1]), int(match[2]), int(match[3])
         power = 2 <= cost <= 2**20 and not cost & (cost - 1)

@@ -8,7 +8,6 @@ is found here is a guess; what is known to be a secret (headers, `env`, `envRefs
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -140,8 +139,10 @@ def shown_command(words: Sequence[str]) -> str:
 def _quoted(word: str) -> str:
     if re.fullmatch(r"[^\s'\"]+", word):
         return word
+    from shlex import quote
+
     # With double quotes, a single quote needs no escape; what they do not protect does.
-    return f'"{word}"' if "'" in word and not re.search(r'["$`\\!]', word) else shlex.quote(word)
+    return f'"{word}"' if "'" in word and not re.search(r'["$`\\!]', word) else quote(word)
 
 
 def secrets_of_command(words: Sequence[str]) -> Iterator[tuple[str, bool]]:

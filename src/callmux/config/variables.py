@@ -19,12 +19,13 @@ import msgspec
 from callmux.config.references import Template, literal, template_of
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.errors import SecretError
+from callmux.patterns import late
 from callmux.text import NotText, check_variable
 
-_VARIABLE = re.compile(
+_VARIABLE = late(
     r"(\$?)\$\{(?:file:(?P<file>[^}]+)|(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?)\}"
 )
-_SHELL = re.compile(r"(?:^|[/\\])(?:sh|bash|dash|zsh|ksh|ash|busybox)(?:\.exe)?$")
+_SHELL = late(r"(?:^|[/\\])(?:sh|bash|dash|zsh|ksh|ash|busybox)(?:\.exe)?$")
 
 
 def expand_server(
@@ -106,7 +107,7 @@ def _arguments(
 ) -> tuple[str, ...]:
     """The arguments, but for a shell's script: the shell knows `${VAR}` itself and quotes it rightly."""
     script = None
-    if _SHELL.search(server.command):
+    if _SHELL().search(server.command):
         script = next((n + 1 for n, word in enumerate(server.args) if re.fullmatch(r"-[a-z]*c", word)), None)
     return tuple(
         word if n == script else filler.fill_value(word, path, f"args[{n}]", templates)
@@ -179,7 +180,7 @@ class _Filler:
                 return ""
             return found
 
-        return _VARIABLE.sub(value, text)
+        return _VARIABLE().sub(value, text)
 
     def _of_file(self, file: str, path: str) -> str:
         try:

@@ -11,7 +11,6 @@ hidden as a whole, unless they are ordinary: a path, a port, a word such as `pro
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
@@ -249,6 +248,8 @@ def _forms(value: str) -> Iterator[str]:
     for spelled in (quote(value, safe=""), quote(value), quote_plus(value)):
         yield spelled
         yield re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), spelled)
+    import json
+
     yield json.dumps(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
     data = value.encode("utf-8", "surrogatepass")
@@ -268,6 +269,8 @@ def _tells_itself(value: str) -> bool:
 
 def _in_json(value: str) -> Iterator[bytes]:
     """A text as it stands inside of a JSON string."""
+    import json
+
     for ascii_only in (False, True):
         yield json.dumps(value, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "surrogatepass")
 

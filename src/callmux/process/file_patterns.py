@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
+from callmux.patterns import late
+
 Seen: TypeAlias = Mapping[str, tuple[int, int, int]]
 """Files by absolute path: identity, size and time (ns)."""
 
@@ -22,7 +24,7 @@ SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
 MOST_FILES = 20_000
 """Files of one server that are looked at."""
 
-_WILD = re.compile(r"[*?[]")
+_WILD = late(r"[*?[]")
 
 
 def look(patterns: Iterable[str], base: Path) -> Seen:
@@ -61,7 +63,7 @@ def _walk(directory: str, parts: list[str]) -> Iterator[str]:
                     yield from _walk(entry.path, parts)
             elif not rest and not entry.name.startswith("."):
                 yield entry.path
-    elif not _WILD.search(part):
+    elif not _WILD().search(part):
         path = os.path.join(directory, part)
         if rest:
             yield from _walk(path, rest)

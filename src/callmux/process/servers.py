@@ -112,4 +112,9 @@ def supply(
     ahead = ahead or HeadStarts(env, base_dir)
     around = structs.replace(ahead.around, show=show, credentials=sign_ins.credentials)
     pool = Pool(around, {"name": "callmux", "version": __version__}, clock, kept, bus, ahead)
-    return Supply(pool, sign_ins, around.private, abandoned(folder) if folder is not None else ())
+    return Supply(
+        pool,
+        sign_ins,
+        around.private,
+        abandoned(folder, around.guardian.instance) if folder is not None else (),
+    )

@@ -7,7 +7,6 @@ there is no home directory, nobody signs in and requests go out as they are conf
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,7 +127,9 @@ class LateSignIns:
             del self._entrances[name]
             return None
         invited = self._invited.setdefault(name, [])
-        invited.append((client.session, id := secrets.token_urlsafe(12)))
+        from secrets import token_urlsafe
+
+        invited.append((client.session, id := token_urlsafe(12)))
         del invited[:-MOST_INVITED]
         message = f'"{name}" wants you to sign in. Elsewhere than on this machine: callmux login {name}'
         return {"mode": "url", "elicitationId": id, "url": address, "message": message}

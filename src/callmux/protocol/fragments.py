@@ -9,8 +9,10 @@ import re
 
 import msgspec
 
+from callmux.patterns import late
+
 # Possessive, and with an end for a string that is cut off: one pass over any line, without a stack.
-_TOKEN = re.compile(
+_TOKEN = late(
     rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}:,]|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[a-z]+',
     re.DOTALL,
 )
@@ -25,7 +27,7 @@ def found_in(line: bytes) -> tuple[int | str | None, bool]:
     given: int | str | None = None
     is_response = True
     depth, key, expecting = 0, b"", False
-    for match in _TOKEN.finditer(line):
+    for match in _TOKEN().finditer(line):
         token = match.group()
         if token in (b"{", b"["):
             depth += 1

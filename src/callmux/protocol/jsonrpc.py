@@ -9,7 +9,6 @@ one can be found, so that nobody waits for it.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -18,7 +17,7 @@ from msgspec import UNSET, Raw, UnsetType
 from callmux.depth import DEEPEST, is_deeper, too_deep
 from callmux.protocol.encoding import is_utf8
 from callmux.protocol.fragments import found_in
-from callmux.protocol.mending import BOM, clean, mended
+from callmux.protocol.mending import BOM, clean, mended, read_leniently
 
 Id: TypeAlias = int | str
 if TYPE_CHECKING:
@@ -225,7 +224,7 @@ def _slow(line: bytes) -> Message:
         if len(line) > MOST_READ:
             return _unreadable(line, PARSE_ERROR, "the message is not valid JSON")
     try:
-        value = json.loads(line.decode("utf-8", "replace"))
+        value = read_leniently(line)
     except (ValueError, RecursionError):
         return _unreadable(line, PARSE_ERROR, "the message is not valid JSON")
     return _read(line, value)
@@ -265,7 +264,7 @@ def _no_object(line: bytes) -> Malformed:
     """What is neither an object nor an array: JSON that is no message, or no JSON, which is nearly always."""
     if len(line) <= HEAD and line.lstrip()[:1] in _VALUES:
         try:
-            json.loads(line.decode("utf-8", "replace"))
+            read_leniently(line)
         except (ValueError, RecursionError):
             pass
         else:

@@ -10,6 +10,8 @@ import math
 import re
 from typing import Any
 
+from callmux.patterns import late
+
 BOM = b"\xef\xbb\xbf"
 """What some programs put before a text in UTF-8."""
 
@@ -20,11 +22,11 @@ _HALF = rb"u[dD][89a-fA-F][0-9a-fA-F]{2}"
 _PAIR = rb"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 # Both take all that is right before the next wrong place, or before the end, in one step and without a stack:
 # one pass over any text.
-_SURROGATE = re.compile(
+_SURROGATE = late(
     rb"((?:[^\\]++|\\%b|\\(?!%b).)*+)(?:\\(%b)|\\?\Z)" % (_PAIR, _HALF, _HALF),
     re.DOTALL,
 )
-_NUMBER = re.compile(
+_NUMBER = late(
     rb'((?:"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[^"NI-]++|-(?!Infinity)|N(?!aN)|I(?!nfinity))*+)(-?Infinity|NaN|\Z)',
     re.DOTALL,
 )
@@ -35,10 +37,23 @@ def mended(text: bytes) -> bytes:
     # What is UTF-8 stays; a surrogate written in bytes is none.
     text = text.decode("utf-8", "replace").encode()
     if b"\\ud" in text or b"\\uD" in text:
-        text = _SURROGATE.sub(lambda m: m[1] + b"\\ufffd" if m[2] else m[0], text, MOST)
+        text = _SURROGATE().sub(lambda m: m[1] + b"\\ufffd" if m[2] else m[0], text, MOST)
     if b"NaN" in text or b"Infinity" in text:
-        text = _NUMBER.sub(lambda m: m[1] + b"null" if m[2] else m[0], text, MOST)
+        text = _NUMBER().sub(lambda m: m[1] + b"null" if m[2] else m[0], text, MOST)
     return text
+
+
+def read_leniently(text: bytes) -> Any:
+    """What the standard library reads, which takes more than msgspec does.
+
+    Raises:
+        ValueError: It is no JSON.
+        RecursionError: It is nested too deeply.
+    """
+    # Few messages need this.
+    import json
+
+    return json.loads(text.decode("utf-8", "replace"))
 
 
 def clean(value: Any) -> Any:

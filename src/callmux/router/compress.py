@@ -7,7 +7,6 @@ positions are looked at: whatever stands in `default`, `enum`, `const` or `examp
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.config.results import SchemaCompression, ServerCompression
+from callmux.patterns import late
 from callmux.upstream.catalogue import Catalogue
 
 AMBIGUOUS = frozenset(
@@ -29,8 +29,8 @@ KEPT_PART = 0.4
 """A cut at the end of a sentence must keep this part of what is allowed."""
 DEEPEST = 60
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
-_SENTENCE_END = re.compile(r"(?<=[.!?])(?=\s)|(?<=[。！？])")
+_WORD = late(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
+_SENTENCE_END = late(r"(?<=[.!?])(?=\s)|(?<=[。！？])")
 _ALSO = {"repo": ("repo", "repository")}
 
 _SCHEMAS = frozenset(
@@ -80,7 +80,7 @@ def settings(general: SchemaCompression, own: ServerCompression | None) -> Setti
 
 def words(text: str) -> list[str]:
     """The words of a name or a sentence, in lower case: `perPage` is `per`, `page`."""
-    return [word.lower() for word in _WORD.findall(text)]
+    return [word.lower() for word in _WORD().findall(text)]
 
 
 def is_obvious(description: str, name: str) -> bool:
@@ -100,7 +100,7 @@ def shortened(description: str, most: int) -> str:
         return description
     if most <= 3:
         return description[:most]
-    ends = [match.start() for match in _SENTENCE_END.finditer(description, 0, most + 1)]
+    ends = [match.start() for match in _SENTENCE_END().finditer(description, 0, most + 1)]
     if ends and ends[-1] >= most * KEPT_PART:
         return description[: ends[-1]]
     cut = description[: most - 3]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
+import os
 from collections.abc import Callable, Coroutine, ValuesView
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -381,7 +381,7 @@ class Session(Unparked):
         self.capabilities = capabilities
         self.version = version
         self.peer.state = State.READY
-        self.peer.begin_ids_at(secrets.randbits(40))
+        self.peer.begin_ids_at(int.from_bytes(os.urandom(5), "big"))
 
     def knows(self, message: Message) -> bool:
         """Whether an answer or a cancellation is about something in flight here; see `ClientPeer.knows`."""

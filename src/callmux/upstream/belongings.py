@@ -107,10 +107,14 @@ class Belongings:
             self._descriptor = None
 
 
-def abandoned(folder: Path) -> list[Path]:
-    """The records whose callmux is gone."""
+def abandoned(folder: Path, own: str = "") -> list[Path]:
+    """The records whose callmux is gone.
+
+    Args:
+        own: The name of the caller's, which is not looked at.
+    """
     try:
-        records = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+        records = [path for path in folder.iterdir() if path.name != own and _NAME.fullmatch(path.name)]
     except OSError:
         # Nothing has ever been kept there.
         return []

@@ -127,6 +127,11 @@ class Guardian:
         """The helper's process id; None before the first child."""
         return self._process.pid if self._process else None
 
+    @property
+    def instance(self) -> str:
+        """The random name of this callmux."""
+        return self._belongings.instance
+
     def mark(self) -> str:
         """A mark that no other process has."""
         return self._belongings.mark()

@@ -5,16 +5,16 @@ Kept by `callmux.upstream.server`, which alone changes it.
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from typing import Any
 
+from callmux.patterns import late
 from callmux.timestamps import iso
 
 MOST_SAID = 500
 """Different lines of failed attempts that are remembered."""
 
-_NUMBERS = re.compile(r"\d+")
+_NUMBERS = late(r"\d+")
 
 
 class State(Enum):
@@ -66,7 +66,7 @@ class Health:
         """
         if self.state is State.CONNECTED:
             return True
-        line = _NUMBERS.sub("#", line)
+        line = _NUMBERS().sub("#", line)
         known = line in self._said
         if len(self._said) < MOST_SAID:
             self._said.add(line)
@@ -93,7 +93,7 @@ class Health:
             sign_in: Whether that is because a person must sign in.
         """
         self.sign_in = sign_in
-        again = self._attempts > 0 and _NUMBERS.sub("#", reason) == _NUMBERS.sub("#", self.error or "")
+        again = self._attempts > 0 and _NUMBERS().sub("#", reason) == _NUMBERS().sub("#", self.error or "")
         self.failed_attempt = True
         self._attempts += 1
         self.step += 1

@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from callmux.patterns import late
 from callmux.protocol import apps
 from callmux.protocol.shapes import with_member
 from callmux.upstream.inventory.offer import Item
@@ -253,13 +254,13 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(".*".join(re.escape(part) for part in text.split("*")), re.DOTALL)
 
 
-_EXPRESSION = re.compile(r"\{([+#./;?&]?)[^{}]*\}")
+_EXPRESSION = late(r"\{([+#./;?&]?)[^{}]*\}")
 
 
 def _template(text: str) -> re.Pattern[str]:
     """A pattern for the URIs a template (RFC 6570) can give: generous, because the server decides."""
     parts, at = [], 0
-    for match in _EXPRESSION.finditer(text):
+    for match in _EXPRESSION().finditer(text):
         parts.append(re.escape(text[at : match.start()]))
         parts.append("[^/?#]*" if match.group(1) == "" else ".*")
         at = match.end()

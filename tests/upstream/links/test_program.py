@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,18 @@ def test_a_name_is_looked_up_on_the_path_and_a_path_from_the_servers_directory(
     command: str, found: str, place: Path
 ) -> None:
     assert find_program(command, {"PATH": f"{place}/bin"}, str(place)) == f"{place}/{found}"
+
+
+@pytest.mark.parametrize(
+    "path", ["@/bin", "@/none:@/bin", ":@/bin", "@/bin:", "@", "@/home", "", "@/bin/good"]
+)
+@pytest.mark.parametrize("command", ["good", "a-directory", "bin", "zzz-nowhere"])
+def test_a_name_means_what_the_standard_library_makes_of_it(
+    path: str, command: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place / "bin")
+    env = {"PATH": path.replace("@", str(place))}
+    assert find_program(command, env) == shutil.which(command, path=env["PATH"])
 
 
 def test_a_path_counts_from_our_directory_where_the_server_has_none(

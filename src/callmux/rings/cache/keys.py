@@ -6,7 +6,7 @@ Called by the cache stage and the coalescing stage; `Numbers` is held by `callmu
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -27,7 +27,7 @@ class Numbers:
     lives as long as the process."""
 
     def __init__(self) -> None:
-        self._last = secrets.randbits(62)
+        self._last = int.from_bytes(os.urandom(8), "big") >> 2
         self._known: WeakKeyDictionary[object, int] = WeakKeyDictionary()
 
     def of(self, client: object) -> int:

@@ -6,7 +6,6 @@ Called by `callmux.upstream.pool` at each attempt to connect, so that a changed 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
 
@@ -88,6 +87,8 @@ def secrets_of(config: StdioServer | HttpServer, around: Surroundings) -> tuple[
 
 
 def _digest(text: str) -> str:
+    from hashlib import sha256
+
     return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 

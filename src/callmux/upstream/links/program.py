@@ -7,10 +7,8 @@ beforehand.
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
+import sys
 from collections.abc import Iterator, Mapping
-from glob import glob
 from pathlib import Path
 
 ELSEWHERE = (
@@ -43,7 +41,16 @@ def find_program(command: str, env: Mapping[str, str], cwd: str | None = None) -
     if _is_path(command):
         path = _file(command, cwd)
         return path if os.path.isfile(path) and os.access(path, os.X_OK) else None
-    return shutil.which(command, path=_path(env))
+    if sys.platform == "win32":
+        import shutil
+
+        return shutil.which(command, path=_path(env))
+    # As `shutil.which` does, which takes long to import: an empty entry is the directory we are in.
+    for folder in _path(env).split(os.pathsep) if _path(env) else ():
+        path = os.path.join(folder, command)
+        if os.access(path, os.F_OK | os.X_OK) and not os.path.isdir(path):
+            return path
+    return None
 
 
 def missing_program(command: str, env: Mapping[str, str], cwd: str | None = None) -> str:
@@ -54,7 +61,7 @@ def missing_program(command: str, env: Mapping[str, str], cwd: str | None = None
             _wrong_file(command, path) or _blanks(command, env, cwd) or f'command "{command}" does not exist'
         )
     for folder in _folders(env):
-        # shutil.which passes over what cannot be run.
+        # `find_program` passes over what cannot be run.
         if problem := _wrong_file(command, os.path.join(folder, command)):
             return problem
     here = _file(command, cwd)
@@ -97,6 +104,8 @@ def _wrong_file(command: str, path: str) -> str | None:
         return f'command "{command}" is a directory ({path}), not a program'
     if not os.path.exists(path) or os.access(path, os.X_OK):
         return None
+    import shlex
+
     interpreter = _INTERPRETERS.get(os.path.splitext(path)[1])
     text = f'command "{command}" exists ({path}) but is not executable: run "chmod +x {shlex.quote(path)}"'
     if interpreter is not None:
@@ -119,6 +128,8 @@ def _blanks(command: str, env: Mapping[str, str], cwd: str | None) -> str | None
 
 
 def _elsewhere(command: str, env: Mapping[str, str]) -> Iterator[str]:
+    from glob import glob
+
     home = env.get("HOME") or str(Path.home())
     tried = set(_folders(env))
     for pattern in ELSEWHERE:

@@ -5,7 +5,6 @@ Called by `callmux.upstream.server`; the caller sleeps. Policy keys: docs/config
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 
 import msgspec
@@ -58,7 +57,7 @@ def rest_seconds(policy: ReconnectPolicy, attempts: int) -> float:
 def delay_seconds(
     policy: ReconnectPolicy,
     attempts: int,
-    chance: Callable[[], float] = random.random,
+    chance: Callable[[], float] | None = None,
     *,
     lasting: bool = False,
 ) -> float | None:
@@ -74,4 +73,8 @@ def delay_seconds(
     longest = max(policy.max_delay_ms, policy.initial_delay_ms)
     delay = min(float(longest), policy.initial_delay_ms * 2.0 ** min(attempts, 30))
     delay = float(longest) if lasting else delay
+    if chance is None:
+        from random import random
+
+        chance = random
     return delay * (1 + policy.jitter_ratio * (2 * chance() - 1)) / 1000
