@@ -307,3 +307,35 @@ def test_the_session_of_a_request() -> None:
     assert named("/mcp") is None
     assert named("/mcp", mcp_session_id="s", mcp_protocol_version="2026-07-28") is None
     assert named("/messages/", b"sessionId=x") == "x"
+
+
+@real_loop()
+async def test_a_client_without_a_session_goes_on_at_any_node_with_what_waits_for_its_answer(
+    redis_url: str, tmp_path: Path
+) -> None:
+    asker = stdio(python_server("asking_server.py", "handshake", tmp_path / "rows"), cwdMode="global")
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "x", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}},
+    }
+    headers = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "change"}
+    async with nodes(redis_url, 2, {"asker": asker}) as pair:
+        params: dict[str, Any] = {"name": "change", "arguments": {}, "_meta": meta}
+        asked = (await pair.ask(0, 2, "tools/call", headers=headers, **params)).result()
+        assert asked["resultType"] == "input_required"
+        said = {key: {"action": "accept", "content": {"one": "this"}} for key in asked["inputRequests"]}
+        again = {**params, "requestState": asked["requestState"], "inputResponses": said}
+        told = await pair.ask(1, 3, "tools/call", headers=headers, **again)
+        assert "this" in told.text, told.text
+        assert (tmp_path / "rows").read_text().splitlines() == ["begin change", "done change"]
+        assert pair.cluster(1).placing.counts["passedOn"] == 1
+        used = await pair.ask(1, 4, "tools/call", headers=headers, **again)
+        assert "requestState" in used.text, "it is good once"
+        strange = {**again, "requestState": "f" * 16 + asked["requestState"][16:]}
+        assert "requestState" in (await pair.ask(1, 5, "tools/call", headers=headers, **strange)).text
+        asked = (await pair.ask(0, 6, "tools/call", headers=headers, **params)).result()
+        await lose(pair, 0)
+        late = {**params, "requestState": asked["requestState"], "inputResponses": said}
+        lost = await pair.ask(1, 7, "tools/call", headers=headers, **late)
+        assert "Make the request again" in lost.text, lost.text

@@ -55,6 +55,7 @@ class Cluster:
         is_safe: Whether a request does no harm when it is made twice.
         house: The servers that are here.
         tls: What addresses with https are checked by; None for the certificates of the system.
+        process: What the names of requests begin with that wait here for their clients.
 
     Attributes:
         membership: This node among the others.
@@ -74,13 +75,15 @@ class Cluster:
         is_safe: Callable[[Request], Awaitable[bool]],
         house: House,
         tls: ssl.SSLContext | None = None,
+        process: str = "",
     ) -> None:
         self._listener = listener
         self._tasks = TaskSet("nodes")
         self._journal = Journal(connection)
         register = Register(connection)
         self.membership = Membership(
-            register, name, address, version, listener.now, self._returned, self._changed, self._seen
+            *(register, name, address, version, listener.now),
+            *(self._returned, self._changed, self._seen, process),
         )
         self._house = house
         self._orders = Orders(register, self._is_called, house.carry_out)

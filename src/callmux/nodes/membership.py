@@ -40,6 +40,7 @@ class Membership:
         returned: Called with the lease lost and begun anew, before anything is served.
         changed: Called when nodes have come or gone.
         seen: Gives how many sessions this node serves, and how each server is.
+        process: What the names of requests begin with that wait here for their clients.
 
     Attributes:
         until: Until when the lease holds for certain, by the monotonic clock.
@@ -59,6 +60,7 @@ class Membership:
         returned: Callable[[], Awaitable[None]],
         changed: Callable[[], None],
         seen: Callable[[], tuple[int, dict[str, str]]] = lambda: (0, {}),
+        process: str = "",
     ) -> None:
         self._register = register
         self._now = now
@@ -66,7 +68,9 @@ class Membership:
         self._changed = changed
         self._seen = seen
         self._beating = asyncio.Lock()
-        self._facts = NodeFacts(id=_new_id(name), name=name, address=address, version=version)
+        self._facts = NodeFacts(
+            id=_new_id(name), name=name, address=address, version=version, process=process
+        )
         self._first = True
         self._dropped: set[str] = set()
         self._settled_at = now()

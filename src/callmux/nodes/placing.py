@@ -22,6 +22,7 @@ from callmux.nodes.outcome import Answered, requests_of, unknown, unknown_body, 
 from callmux.nodes.owners import Owners
 from callmux.nodes.passing import Fate, Passing
 from callmux.nodes.register import NodeFacts
+from callmux.nodes.waiting import waiting_at
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import Batch, Request
 from callmux.protocol.routing import VERSION
@@ -240,11 +241,24 @@ class Placing:
         return others[self._passing.passed % len(others)] if others else None
 
     async def _without_session(self, exchange: Exchange, here: Here) -> None:
-        if not self.leaving:
+        goes_on = exchange.headers.get(VERSION) in versions.MODERN
+        if not self.leaving and not goes_on:
             await here(exchange)
             return
         body = await self._body(exchange)
+        node = waiting_at(body, self._membership)
+        if not self.leaving and node is None:
+            await here(exchange)
+            return
         attempt = _Attempt(body)
+        if node is not None:
+            fate = await self._passed(exchange, node, attempt)
+            if fate is Fate.ANSWERED or await self._is_settled(fate, exchange, node, "", attempt):
+                return
+        if not self.leaving:
+            # What was waiting there is lost: its client hears that, and makes the request again.
+            await self._go_on_here(exchange, here, "", attempt)
+            return
         while (node := self._peer()) is not None:
             fate = await self._passed(exchange, node, attempt)
             if fate is Fate.ANSWERED or await self._is_settled(fate, exchange, node, "", attempt):

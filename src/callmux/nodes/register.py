@@ -109,6 +109,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
         leaving: Whether it ends soon, and takes over nothing.
         sessions: How many it serves.
         servers: How each server is there.
+        process: What the names of requests begin with that wait there for their clients.
     """
 
     id: str
@@ -118,6 +119,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     leaving: bool = False
     sessions: int = 0
     servers: dict[str, str] = {}
+    process: str = ""
 
 
 class Beat(msgspec.Struct, frozen=True):

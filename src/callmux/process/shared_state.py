@@ -29,6 +29,7 @@ from callmux.guard.limits import AbuseLimits
 from callmux.observe.bus import Bus
 from callmux.process.stores import PARKED, Stores
 from callmux.secrets.single import looked_up
+from callmux.session.modern.parking import PROCESS_CHARS
 from callmux.stores.redis_cache import RedisCache
 from callmux.stores.redis_client import make_client
 from callmux.stores.redis_configuration import RedisConfiguration
@@ -75,6 +76,7 @@ class SharedState:
         overlay: Changes of servers; None where Redis knows the secret of all.
         configuration: Whether this listener has the newest.
         listeners: Who shares it.
+        process: Stands for this process in what it gives to clients.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class SharedState:
         self.overlay: RedisOverlay | None = overlay
         self.configuration = RedisConfiguration(self.connection)
         self.listeners = RedisListeners(self.connection, time.time)
+        self.process = secrets.token_hex(PROCESS_CHARS // 2)
         self._name = f"{socket.gethostname()} (process {os.getpid()})"
         self._strange = ""
         self._tokens: list[SharedTokenStore] = []
@@ -115,7 +118,7 @@ class SharedState:
         Args:
             bus: Who hears what they do.
         """
-        return Stores(self.cache, self.results, bus, self.parked, self.derived("parked"))
+        return Stores(self.cache, self.results, bus, self.parked, self.derived("parked"), self.process)
 
     def limits(self, now: Callable[[], float]) -> AbuseLimits:
         """What counts the clients of all listeners.

@@ -64,6 +64,7 @@ class Stores:
         bus: Who hears what they do.
         parked: Where records of parked requests are; None for this process.
         seal: Seals the names of parked requests, where several processes share the records.
+        process: What those names begin with there.
 
     Attributes:
         cache: Results of reads.
@@ -79,6 +80,7 @@ class Stores:
         bus: Bus | None = None,
         parked: ParkedCalls | None = None,
         seal: bytes | None = None,
+        process: str = "",
     ) -> None:
         store: SharedCache = MemoryCache() if cache is None else cache
         self.cache: Cache = store
@@ -88,7 +90,7 @@ class Stores:
         self._bus, self._results = bus, results
         self._limits: tuple[StoreLimits, int] | None = None
         self.parked: ParkedCalls = MemoryParkedCalls(PARKED) if parked is None else parked
-        self._seal = seal
+        self._seal, self._process = seal, process
         self._servers: dict[str, object] = {}
 
     @cached_property
@@ -123,7 +125,7 @@ class Stores:
         """
         from callmux.session.modern.parking import Parking  # most clients greet
 
-        return Parking(self.parked, now, self._seal)
+        return Parking(self.parked, now, self._seal, self._process)
 
     def configure(self, config: Config, servers: Mapping[str, object], now: float) -> None:
         """Applies the bounds of a configuration to what is kept already.

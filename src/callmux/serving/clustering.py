@@ -147,7 +147,8 @@ async def clustered(
     is_safe = partial(_is_safe, host)
     house = _House(host)
     tls = None if trust is None else trust.checked_by
-    cluster = Cluster(shared.connection, keys, name, address, __version__, listener, is_safe, house, tls)
+    about = name, address, __version__
+    cluster = Cluster(shared.connection, keys, *about, listener, is_safe, house, tls, shared.process)
     host.others = cluster
     listener.nodes, listener.patience = cluster, PATIENCE_SECONDS
 

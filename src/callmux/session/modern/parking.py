@@ -24,6 +24,8 @@ from callmux.stores.parked import ParkedCall, ParkedCalls
 
 PARKED_SECONDS = 600.0
 """How long a client may take to come again; each round has as long."""
+PROCESS_CHARS = 16
+"""How long what stands for a process is."""
 _SEAL_BYTES = 18
 _GONE = (
     "requestState is not, or no longer, valid for this request: it was used before, has expired, or belongs"
@@ -58,13 +60,16 @@ class Parking(Generic[R]):
         calls: The records of them.
         now: The monotonic clock.
         key: Seals the names; None where nobody else reads them.
+        process: What names begin with where others must know who has a request; empty where nobody must.
     """
 
-    def __init__(self, calls: ParkedCalls, now: Callable[[], float], key: bytes | None = None) -> None:
+    def __init__(
+        self, calls: ParkedCalls, now: Callable[[], float], key: bytes | None = None, process: str = ""
+    ) -> None:
         self._calls = calls
         self._now = now
         self._key = key or secrets.token_bytes(32)
-        self._process = secrets.token_hex(8)
+        self._process = process
         self._here: dict[str, tuple[R, asyncio.TimerHandle]] = {}
         self._border = Border("the store of parked calls")
 
@@ -76,7 +81,7 @@ class Parking(Generic[R]):
 
     async def park(self, request: R) -> str | None:
         """Parks a request; gives the `requestState` for its client, or None where there is no room."""
-        token, now = secrets.token_urlsafe(18), self._now()
+        token, now = self._process + secrets.token_urlsafe(18), self._now()
         record = ParkedCall(
             owner=request.owner, request=request.digest, process=self._process, until=now + PARKED_SECONDS
         )
