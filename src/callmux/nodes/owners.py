@@ -86,7 +86,7 @@ class Owners:
                 self._elsewhere.pop(session, None)
                 self._held[session] = me, epoch
                 if epoch > 1:
-                    log.info("a session goes on here: its owner was %s", before or "nobody")
+                    log.info("a session goes on here: %s", f"{before} had it" if before else "no node had it")
                 return None
             if not owner and not absent:
                 # Nobody's: whoever makes ids up has no heartbeat for each.
