@@ -28,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_empty_configuration_is_written_once(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = home / ".config" / "callmux" / "config.json"
     assert init.run([], None) == 0
-    assert list(json.loads(path.read_text())) == ["$schema", "servers", "maxConcurrency"]
+    assert list(json.loads(path.read_text())) == ["$schema", "servers", "cacheTtlSeconds", "maxConcurrency"]
     schema = json.loads((path.parent / json.loads(path.read_text())["$schema"]).read_text())
     assert "mcpServers" in schema["properties"]
     loaded = load_config(path, {})

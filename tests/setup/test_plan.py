@@ -44,8 +44,7 @@ def test_servers_move_and_callmux_takes_their_place() -> None:
     assert check_document(config).errors == []
     assert list(config["servers"]) == ["git", "git-codex", "time"]
     assert config["servers"]["git"] == {"command": "g", "envRefs": {"A_TOKEN": "file:/s/git-A_TOKEN"}}
-    assert config["maxConcurrency"] == 20
-    assert "cacheTtlSeconds" not in config, "a preset that is added later counts"
+    assert (config["cacheTtlSeconds"], config["maxConcurrency"]) == (0, 20)
     assert json.loads(after(made, "/claude")) == {
         "n": 1,
         "mcpServers": {"callmux": {"command": "callmux", "args": []}},

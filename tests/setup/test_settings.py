@@ -9,7 +9,6 @@ import pytest
 
 from callmux.config.check import check_document
 from callmux.config.notation import write
-from callmux.config.presets import lines
 from callmux.setup.settings import ONE_APPROVAL, beginning, notes, written
 
 PLAIN = '{\n  "servers": {},\n  "cacheTtlSeconds": 0\n}\n'
@@ -25,15 +24,7 @@ def test_a_new_configuration_with_a_preset_has_no_key_that_the_preset_sets() -> 
 @pytest.mark.parametrize("preset", [None, "none"])
 def test_without_one_it_is_the_usual_beginning(preset: str | None) -> None:
     document = beginning(None, preset)
-    assert list(document.items()) == [("servers", {}), ("maxConcurrency", 20)]
-
-
-def test_a_preset_that_comes_later_counts_in_full() -> None:
-    """What setup writes without being asked is no decision of anybody."""
-    later = change(json.dumps(beginning(None, "none")), preset="lean")
-    assert check_document(later).config.cache_ttl_seconds == 60
-    (sets,) = lines(later)
-    assert "cacheTtlSeconds 60" in sets
+    assert list(document.items()) == [("servers", {}), ("cacheTtlSeconds", 0), ("maxConcurrency", 20)]
 
 
 def change(text: str, **chosen: Any) -> Any:

@@ -21,7 +21,7 @@ ONE_APPROVAL = (
 
 
 def beginning(schema: str | None, preset: str | None) -> dict[str, Any]:
-    """What an empty configuration holds: no key that a preset sets, now or later. It would go before that.
+    """What an empty configuration holds; with a preset it has no key that this one sets.
 
     Args:
         schema: The name of the schema beside it, where there is one.
@@ -30,7 +30,13 @@ def beginning(schema: str | None, preset: str | None) -> dict[str, Any]:
     named = {} if schema is None else {"$schema": f"./{schema}"}
     if preset in PRESETS:
         return {**named, KEY: preset, "servers": {}}
-    return {**named, "servers": {}, "maxConcurrency": Config().max_concurrency}
+    defaults = Config()
+    return {
+        **named,
+        "servers": {},
+        "cacheTtlSeconds": defaults.cache_ttl_seconds,
+        "maxConcurrency": defaults.max_concurrency,
+    }
 
 
 def written(
