@@ -28,26 +28,21 @@ from typing import Any
 import psutil
 from driver import Driver
 from http_client import HttpClient
+from peers.budgets import budget
+from peers.products import BRIDGE, LISTENER
 from ports import free_port, listens
 
 SERVER = Path(__file__).with_name("server.py")
 SERVERS = 5
 IN_FLIGHT = 16
 
-BUDGETS = {
-    "listener": [
-        ("p50_us", "latency p50, us", True, 0.65, 0.55),
-        ("per_s", "calls/s, 16 sessions", False, 4.0, 5.0),
-        ("mb", "resident memory, MB", True, 0.3, 0.22),
-        ("start_ms", "start to tools/list, ms", True, 0.7, 0.5),
-    ],
-    "bridge and listener": [
-        ("p50_us", "latency p50, us", True, 0.4, 0.3),
-        ("per_s", "calls/s, 16 in flight", False, 4.0, 6.0),
-        ("mb", "memory of the bridge, MB", True, 0.3, 0.2),
-        ("start_ms", "start to tools/list, ms", True, 0.5, 0.35),
-    ],
-}
+ROWS = (
+    # the figure here, in words, and what the budgets call it: ratios against the other product
+    ("p50_us", "latency p50, us", "p50_us"),
+    ("per_s", "calls/s, 16 in flight", "per_s"),
+    ("mb", "resident memory, MB", "pss_mb"),
+    ("start_ms", "start to tools/list, ms", "start_ms"),
+)
 
 Figures = dict[str, float]
 
@@ -239,13 +234,14 @@ def print_rows(title: str, found: dict[str, Figures]) -> None:
         + "".join(f"{head:>12}" for head in found)
         + ("       ratio     floor     aim" if compared else "")
     )
-    for figure, words, less, floor, aim in BUDGETS[title]:
+    for figure, words, name in ROWS:
         values = [figures[figure] for figures in found.values()]
         line = f"{words:26}" + "".join(f"{value:>12,.0f}" for value in values)
         if compared:
             ratio = values[0] / values[1]
-            met = ratio <= floor if less else ratio >= floor
-            line += f"{ratio:>11.2f}x{floor:>9.2f}x{aim:>7.2f}x{'' if met else '  below the floor'}"
+            wanted = budget(title, name)
+            line += f"{ratio:>11.2f}x{wanted.floor:>9.2f}x{wanted.aim:>7.2f}x"
+            line += "" if wanted.meets(ratio, wanted.floor) else "  below the floor"
         print(line)
 
 
@@ -254,7 +250,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if options.against:
         products["other"] = Product(shlex.split(options.against), folder / "other")
     shown: dict[str, Any] = {}
-    for title, round_of in (("listener", listener_round), ("bridge and listener", bridge_round)):
+    for title, round_of in ((LISTENER, listener_round), (BRIDGE, bridge_round)):
         samples: dict[str, list[Figures]] = {name: [] for name in products}
         for n in range(options.rounds):
             order = list(products) if n % 2 == 0 else list(reversed(products))

@@ -21,6 +21,8 @@ from statistics import median
 from typing import Any
 
 from driver import Driver
+from peers.budgets import ADDED, budget
+from peers.products import STDIO
 
 SERVER = Path(__file__).with_name("server.py")
 DIRECT, OURS, OTHER = "direct", "callmux", "other"
@@ -29,13 +31,13 @@ TOOLS = [1, 10, 100, 1000]
 IN_FLIGHT = [1, 4, 16, 64, 256]
 SIZES = [1_000, 10_000, 100_000, 1_000_000, 10_000_000]
 
-BUDGETS = [
-    # figure, unit, less is better, floor, aim (ratios against the other product)
-    ("added_us", "added latency p50, us", True, 0.5, 0.35),
-    ("per_s", "calls/s, 16 in flight", False, 2.5, 3.0),
-    ("mb", "resident memory, MB", True, 0.35, 0.25),
-    ("start_ms", "start to tools/list, ms", True, 0.6, 0.4),
-]
+ROWS = (
+    # the figure here, in words, and its budget: ratios against the other product
+    ("added_us", "added latency p50, us", budget(STDIO, ADDED)),
+    ("per_s", "calls/s, 16 in flight", budget(STDIO, "per_s")),
+    ("mb", "resident memory, MB", budget(STDIO, "pss_mb")),
+    ("start_ms", "start to tools/list, ms", budget(STDIO, "start_ms")),
+)
 
 Figures = dict[str, float]
 
@@ -140,12 +142,13 @@ def print_row(found: dict[str, Figures]) -> None:
     heads = [*found, *(["ratio", "floor", "aim"] if compared else [])]
     print(f"{'':26}" + "".join(f"{head:>10}" for head in heads))
     print(f"{'latency p50, us':26}" + "".join(f"{found[name]['p50_us']:>10.0f}" for name in found))
-    for figure, title, less, floor, aim in BUDGETS:
+    for figure, title, wanted in ROWS:
         line = f"{title:26}" + "".join(f"{found[name][figure]:>10.0f}" for name in found)
         if compared:
             ratio = found[OURS][figure] / found[OTHER][figure]
-            met = ratio <= floor if less else ratio >= floor
-            line += f"{ratio:>9.2f}x{floor:>9.2f}x{aim:>9.2f}x  {'' if met else 'below the floor'}"
+            met = wanted.meets(ratio, wanted.floor)
+            line += f"{ratio:>9.2f}x{wanted.floor:>9.2f}x{wanted.aim:>9.2f}x"
+            line += "" if met else "  below the floor"
         print(line.rstrip())
 
 

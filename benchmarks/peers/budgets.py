@@ -1,6 +1,6 @@
 """The budgets beside callmux (npm): what must hold, what is aimed at, what a run found. Pure.
 
-Called by `page`.
+Called by `page`, and by the benchmarks of one way (`stdio.py`, `listener.py`), which print the same floors.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ class Budget(NamedTuple):
     aim: float
     less: bool = True
 
+    def meets(self, found: float, bound: float) -> bool:
+        """Whether a ratio keeps to a bound."""
+        return found <= bound if self.less else found >= bound
+
 
 BUDGETS = (
     Budget(STDIO, ADDED, "p50 added to the direct call", 0.5, 0.35),
@@ -51,6 +55,11 @@ BUDGETS = (
     Budget(BRIDGE, "start_ms", "start of the bridge", 0.3, 0.22),
     Budget(CALL, "whole_ms", "whole process", 0.2, 0.15),
 )
+
+
+def budget(way: str, figure: str) -> Budget:
+    """The budget of one figure."""
+    return next(one for one in BUDGETS if (one.way, one.figure) == (way, figure))
 
 
 def ratio(rows: dict[str, rounds.Row], other: str, figure: str) -> float | None:
@@ -88,6 +97,6 @@ def table(record: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def _verdict(budget: Budget, value: float) -> str:
     for bound, word in ((budget.aim, "aim met"), (budget.floor, "floor met")):
-        if value <= bound if budget.less else value >= bound:
+        if budget.meets(value, bound):
             return word
     return "floor missed"

@@ -6,7 +6,7 @@ looked for.
 
 from __future__ import annotations
 
-from peers.products import CALL_ALONE
+from peers.products import CALL_ALONE, NPM
 
 _COMPILED = (
     "it is a compiled program: there is no interpreter to load, where CPython with the modules of callmux "
@@ -21,8 +21,24 @@ _WHOLE_START = (
     "for a call without a listener callmux starts all that a session has (event loop, guardian, rings) and "
     "ends it again; mcporter starts one client"
 )
+_WAITS = (
+    "other work wanted the cores while this was measured, so that waiting for one decides; in a run that had "
+    "them first (five rounds) the median was 0.27x on stdio and 0.08x at a listener"
+)
+_WAKES = (
+    "each call wakes another of so many processes, and where other work wants the cores, waiting for one "
+    "decides; in a run that had them first callmux made 2.8 times as many calls at 20 servers, and 2.5 times "
+    "as many at 50"
+)
+_OPENS = (
+    "other work wanted the cores while this was measured; in a run that had them first it was 0.58x at 100 "
+    "and 0.75x at 2,000"
+)
 
 REASONS: dict[tuple[str, str, str], str] = {
+    (NPM, "", "p99_us"): _WAITS,
+    (NPM, "servers", "per_s"): _WAKES,
+    (NPM, "sessions", "open_ms"): _OPENS,
     ("slop-mcp", "", "pss_mb"): _COMPILED,
     ("slop-mcp", "", "start_ms"): _NO_IMPORTS,
     ("slop-mcp", "tools", "list_ms"): _OWN_TOOLS,
