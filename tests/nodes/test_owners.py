@@ -98,6 +98,22 @@ async def test_what_is_known_of_nothing_is_not_claimed(redis_url: str) -> None:
 
 
 @real_loop()
+async def test_nobody_takes_what_redis_has_just_forgotten_before_its_owner_could_say_so(
+    redis_url: str,
+) -> None:
+    async with connected(redis_url) as redis:
+        a = Owning(redis, "a")
+        await a.lease.beat()
+        assert not a.lease.is_settled
+        with pytest.raises(StoreUnavailable, match="in a moment"):
+            await a.owners.find("s", absent=True)
+        await settled(redis)
+        await a.lease.beat()
+        assert await a.owners.find("s", absent=True) is None
+        assert a.owners.holds("s")
+
+
+@real_loop()
 async def test_a_session_that_is_over_is_forgotten(redis_url: str) -> None:
     async with connected(redis_url) as redis:
         a = Owning(redis, "a")

@@ -17,6 +17,7 @@ from callmux.transport.http.listener import Listener
 from callmux.transport.http.repeats import ONCE
 from tests.live.harness import python_server, stdio
 from tests.nodes.pair import HEADERS, Pair, nodes
+from tests.redis_server import RedisServer
 from tests.support import real_loop, until
 from tests.transport.http.asgi import Call
 
@@ -246,6 +247,45 @@ async def test_a_node_that_is_stopped_loses_nothing(redis_url: str, tmp_path: Pa
         answer = await pair.ask(1, 6, "tools/call", id, **call("write", "b"))
         assert not answer.result().get("isError"), answer.text
         assert pair.cluster(1).placing.counts["unknown"] == 0
+
+
+@real_loop()
+async def test_any_node_finds_whoever_has_a_session_while_redis_is_away(
+    own_redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callmux.nodes.placing.AWAY_SECONDS", 0.2)
+    server = stdio(python_server("ledger_server.py", tmp_path / "ledger"), cwdMode="global")
+    (tmp_path / "ledger").touch()
+    async with nodes(own_redis.url, 3, {"s": server}) as pair:
+        id, other = await pair.begin(0), await pair.begin(2)
+        own_redis.kill()
+        for n, (session, token) in ((1, (id, "a")), (2, (id, "b")), (0, (other, "c")), (1, (id, "d"))):
+            answer = await pair.ask(n, 3, "tools/call", session, **call("write", token))
+            assert answer.status == 200, answer.text
+            assert rows(tmp_path, token) == ["begin", "done"]
+        assert pair.cluster(1).placing.counts["passedOn"] <= 4, "it remembers whom it has found"
+        assert (await pair.ask(1, 3, "ping", "made-up")).status in (404, 503)
+        await lose(pair, 2)
+        lost = await pair.ask(1, 4, "ping", other)
+        assert lost.status == 503, "nobody may take it over"
+        assert "nothing was begun" in lost.text
+
+
+@real_loop()
+async def test_any_node_finds_whoever_has_a_session_that_redis_has_forgotten(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with two(redis_url, tmp_path) as pair:
+        id = await pair.begin(0)
+        connection = pair.cluster(0)._journal._connection
+        keys = await connection.run("KEYS", connection.key("*"))
+        await connection.run("DEL", *keys)
+        await pair.cluster(1).membership.beat()
+        answer = await pair.ask(1, 3, "tools/call", id, **call("write", "a"))
+        assert answer.status == 200, answer.text
+        assert rows(tmp_path, "a") == ["begin", "done"]
+        assert pair.cluster(0).owners.holds(id)
+        assert not pair.cluster(1).owners.holds(id)
 
 
 @real_loop()

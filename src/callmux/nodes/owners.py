@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable
 
 from callmux.errors import StoreUnavailable
-from callmux.nodes.membership import BEAT_SECONDS, Membership
+from callmux.nodes.membership import Membership
 from callmux.nodes.register import NodeFacts, Register
 
 log = logging.getLogger(__name__)
@@ -96,17 +96,20 @@ class Owners:
                 node = self._membership.nodes.get(owner)
             if not owner:
                 # Nothing is known of it: its key is too old, or Redis has lost everything a moment ago.
-                may = self._membership.is_settled
-                if not may:
-                    await asyncio.sleep(BEAT_SECONDS / 2)
+                if not self._membership.is_settled:
+                    raise StoreUnavailable(
+                        "Redis has lost who serves which session: nodes say it in a moment"
+                    )
+                may = True
                 continue
             if node is not None:
-                self._remember(session, owner)
+                self.remember(session, owner)
                 return node
             before = owner
         raise StoreUnavailable("the owner of a session changes too often: try again in a moment")
 
-    def _remember(self, session: str, owner: str) -> None:
+    def remember(self, session: str, owner: str) -> None:
+        """Another node serves a session, as far as is known."""
         self._elsewhere[session] = owner
         while len(self._elsewhere) > REMEMBERED:
             del self._elsewhere[next(iter(self._elsewhere))]

@@ -37,8 +37,8 @@ Here: TypeAlias = Callable[[Exchange], Awaitable[None]]
 
 PATIENCE_SECONDS = 15.0
 """How long a request looks for the node that serves its session: longer than a lease lasts."""
-AWAY_SECONDS = 3.0
-"""How long a request of a session that is not here waits for a Redis that is away."""
+AWAY_SECONDS = 6.0
+"""How long a request of a session that no node has waits for a Redis that is away."""
 QUICK_ATTEMPTS = 3
 """How often a node is looked for at once."""
 PAUSE_SECONDS = 0.05
@@ -136,8 +136,9 @@ class Placing:
         attempt = _Attempt(body)
         ends = self._listener.now() + PATIENCE_SECONDS
         pause, attempts = PAUSE_SECONDS, 0
+        guessed: set[str] = set()
         while True:
-            node = await self._owner(session, exchange)
+            node = await self._owner(session, exchange, guessed)
             if node is None:
                 await self._go_on_here(exchange, here, session, attempt)
                 return
@@ -175,7 +176,7 @@ class Placing:
         else:
             # Whoever passes it on does not serve it: what is remembered may be of a time when that node did.
             self._owners.moved(session)
-            if self.leaving or await self._owner(session, exchange) is not None:
+            if self.leaving or await self._owner(session, exchange, None) is not None:
                 raise ELSEWHERE
         await self._served_here(exchange, here, session)
 
@@ -196,8 +197,11 @@ class Placing:
         except StoreUnavailable as error:
             log.debug("a session is not free for others yet: %s", error)
 
-    async def _owner(self, session: str, exchange: Exchange) -> NodeFacts | None:
-        """Which other node serves a session; None where this one does.
+    async def _owner(self, session: str, exchange: Exchange, guessed: set[str] | None) -> NodeFacts | None:
+        """Which other node serves a session; None where this one does. While Redis is away, one that may.
+
+        Args:
+            guessed: The nodes that were asked without knowing; None where another node asks this one.
 
         Raises:
             Refusal: Nobody can say.
@@ -216,6 +220,10 @@ class Placing:
             except StoreUnavailable as error:
                 if listener.table.get(session) is not None:
                     return None
+                if guessed is None:
+                    raise ELSEWHERE from None
+                if known and (guess := self._guess(session, guessed)) is not None:
+                    return guess
                 if listener.now() >= ends:
                     log.warning("a request was refused: %s", error)
                     raise AWAY from None
@@ -224,11 +232,23 @@ class Placing:
             self.give_up([session])
         return node
 
+    def _guess(self, session: str, guessed: set[str]) -> NodeFacts | None:
+        """A node that was not asked yet whether it has a session of ours: whoever has it serves it, and it
+        cannot be taken over meanwhile."""
+        me = self._membership.id
+        for node in self._membership.nodes.values():
+            if node.id != me and node.id not in guessed:
+                guessed.add(node.id)
+                self._owners.remember(session, node.id)
+                return node
+        return None
+
     async def _owner_or_peer(self, session: str) -> NodeFacts:
         try:
             node = await self._owners.look(session)
-        except StoreUnavailable:
-            raise AWAY from None
+        except StoreUnavailable as error:
+            log.debug("who serves a session is not known: %s", error)
+            node = None
         node = node or self._peer()
         if node is None:
             raise UNREACHED
