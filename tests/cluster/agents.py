@@ -18,6 +18,7 @@ import aiohttp
 from mcp.client import Client as SdkClient
 
 from tests.live.harness import Client, Json, Refused, callmux, error_of
+from tests.nodes.pair import GREETING, HEADERS
 
 DEADLINE_SECONDS = 40.0
 """How long any call of a client may take."""
@@ -125,9 +126,9 @@ class Plain:
 
     async def _posted(self, id: int, method: str, params: Json) -> tuple[int, str]:
         headers = {
-            "accept": "application/json, text/event-stream",
+            "accept": HEADERS["accept"],
             "mcp-session-id": self._session,
-            "mcp-protocol-version": "2025-11-25",
+            "mcp-protocol-version": GREETING["protocolVersion"],
         }
         body = {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
         async with (
@@ -181,13 +182,8 @@ async def of_sdk(url: str) -> AsyncIterator[Agent]:
 @contextlib.asynccontextmanager
 async def plain(url: str) -> AsyncIterator[Agent]:
     """A session of plain HTTP."""
-    params = {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "plain", "version": "1"},
-    }
-    body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
-    headers = {"accept": "application/json, text/event-stream"}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": GREETING}
+    headers = {"accept": HEADERS["accept"]}
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
         async with http.post(url, json=body, headers=headers) as answer:
             assert answer.status == 200, await answer.text()

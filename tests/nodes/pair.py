@@ -16,7 +16,7 @@ from tests.library.test_gateway import ENV, NOTES
 from tests.redis_server import own_prefix
 
 HEADERS = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
-GREETING = {
+GREETING: dict[str, Any] = {
     "protocolVersion": "2025-11-25",
     "capabilities": {},
     "clientInfo": {"name": "tester", "version": "1"},

@@ -156,11 +156,16 @@ async def test_what_was_in_flight_is_made_again_where_that_is_safe(redis_url: st
     async with two(redis_url, tmp_path) as pair:
         id = await pair.begin(0)
         loop = asyncio.get_running_loop()
-        safe = loop.create_task(pair.ask(1, 5, "tools/call", id, **call("slow_read", "safe", 1000)))
-        other = loop.create_task(pair.ask(1, 6, "tools/call", id, **call("slow", "other", 1000)))
+        safe = loop.create_task(pair.ask(1, 5, "tools/call", id, **call("slow_read", "safe", 2500)))
+        other = loop.create_task(pair.ask(1, 6, "tools/call", id, **call("slow", "other", 20_000)))
         quick = loop.create_task(
             pair.ask(
-                1, 7, "tools/call", id, headers={"accept": "application/json"}, **call("slow", "quick", 1000)
+                1,
+                7,
+                "tools/call",
+                id,
+                headers={"accept": "application/json"},
+                **call("slow", "quick", 20_000),
             )
         )
         await until(
@@ -180,14 +185,14 @@ async def test_what_was_in_flight_is_made_again_where_that_is_safe(redis_url: st
 
 
 @real_loop()
-@pytest.mark.parametrize(("tool", "begun"), [("slow_read", 2), ("slow", 1)])
+@pytest.mark.parametrize(("tool", "begun", "ms"), [("slow_read", 2, 2500), ("slow", 1, 20_000)])
 async def test_a_client_whose_node_is_lost_resumes_its_stream_elsewhere(
-    redis_url: str, tmp_path: Path, tool: str, begun: int
+    redis_url: str, tmp_path: Path, tool: str, begun: int, ms: int
 ) -> None:
     async with two(redis_url, tmp_path) as pair:
         id = await pair.begin(0)
         body = json.dumps(
-            {"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": call(tool, "a", 1000)}
+            {"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": call(tool, "a", ms)}
         ).encode()
         headers = {**HEADERS, "mcp-session-id": id}
         async with pair.http.post(pair.nodes[0].mcp_url, data=body, headers=headers) as answer:

@@ -34,6 +34,20 @@ async def test_a_script_that_redis_has_forgotten_is_sent_again(redis_url: str) -
 
 
 @real_loop()
+async def test_a_command_that_is_given_up_ends_before_its_connection(redis_url: str) -> None:
+    redis = connection(redis_url)
+    assert await redis.open()
+    given_up = asyncio.ensure_future(redis.run("SET", redis.key("a"), "x"))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    assert given_up.cancelled()
+    assert len(redis._given_up) == 1
+    await redis.close()
+    assert not redis._given_up
+
+
+@real_loop()
 async def test_a_command_that_is_refused_fails_alone(redis_url: str) -> None:
     async with connected(redis_url) as redis:
         await redis.run("SET", redis.key("text"), "x")

@@ -30,6 +30,7 @@ from callmux.tasks import TaskSet
 from callmux.transport.http.exchange import Exchange, Refusal
 from callmux.transport.http.listener import Listener, owner_of
 from callmux.transport.http.mcp import SESSION
+from callmux.transport.http.repeats import ONCE
 
 log = logging.getLogger(__name__)
 
@@ -353,7 +354,9 @@ class Placing:
             # All that was asked is answered; a client opens the stream of a GET again.
             await exchange.write(b"", more=False)
             return True
-        if not attempt.is_last() and await self._are_safe(open):
+        # What bears a name is begun once, whoever sends it again.
+        is_named = bool(session) and ONCE in exchange.headers and not attempt.is_batch
+        if not attempt.is_last() and (is_named or await self._are_safe(open)):
             self.counts["repeated"] += len(open)
             return False
         self.counts["unknown"] += len(open)

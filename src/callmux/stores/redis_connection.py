@@ -145,6 +145,7 @@ class RedisConnection:
         self._told = False
         self._silent_until = 0.0
         self._closed = False
+        self._given_up: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
         return f"RedisConnection({self.where!r}, {'up' if self.is_up else self.problem})"
@@ -160,6 +161,11 @@ class RedisConnection:
         # A client in the middle of its own trouble may swallow that it is cancelled.
         self._closed = True
         await self._tasks.cancel()
+        if self._given_up:
+            # They would open a connection again that has ended under them, and nobody would close that.
+            _, late = await asyncio.wait(self._given_up, timeout=END_SECONDS)
+            for command in late:
+                command.cancel()
         with contextlib.suppress(*self._away, *self._refused):
             async with asyncio.timeout(END_SECONDS):
                 await drop(self._client, idle=False)
@@ -210,8 +216,15 @@ class RedisConnection:
         try:
             return await asyncio.shield(asked)
         except asyncio.CancelledError:
-            asked.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._given_up.add(asked)
+            asked.add_done_callback(self._ended)
             raise
+
+    def _ended(self, command: asyncio.Task[Any]) -> None:
+        """Nobody wants its answer."""
+        self._given_up.discard(command)
+        if not command.cancelled():
+            command.exception()
 
     async def _in_turn(self, command: Sequence[Word], seconds: float) -> Any:
         try:
