@@ -52,6 +52,10 @@ class There:
             while (await exchange.receive())["type"] != "http.disconnect":
                 continue
             self.gone.set()
+        elif kind == "/head":
+            await exchange.start(200, {"content-type": EVENT_STREAM})
+            self.gone.set()
+            await self.held.wait()
         elif kind == "/waits":
             await self.held.wait()
         else:
@@ -117,6 +121,19 @@ async def test_a_stream_comes_through_as_it_comes_byte_for_byte() -> None:
         assert await work is Fate.ANSWERED
         assert call.body == b"".join(heard) == b"id: 1\ndata: a\n\ndata: b\r\n\r\n"
         assert call.headers["x-own"] == "1"
+
+
+@real_loop()
+async def test_a_client_gets_no_head_before_the_stream_begins() -> None:
+    """With a head alone it would have no id to go on from, and nobody would send its request again."""
+    async with there() as (node, passing):
+        call, exchange = request("/head")
+        work = asyncio.get_running_loop().create_task(passing.pass_on(exchange, node.facts, b"", stays))
+        await asyncio.wait_for(node.gone.wait(), 10)
+        await asyncio.sleep(0.05)
+        node.cut()
+        assert await asyncio.wait_for(work, 10) is Fate.BROKEN
+        assert call.status == 0
 
 
 @real_loop()

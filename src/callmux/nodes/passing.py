@@ -239,11 +239,16 @@ class Passing:
             await exchange.start(answer.status, headers)
             await exchange.write(whole, more=False)
             return Fate.ANSWERED
+        # Head and beginning in one packet: a client that gets the head alone has no id to go on from.
+        part = await answer.content.readany()
         await exchange.start(answer.status, headers)
         gone = at_once(_departure(exchange))
         news: asyncio.Task[bytes] | None = None
         try:
-            while True:
+            while part and stays():
+                if heard is not None:
+                    heard(part)
+                await exchange.write(part, more=True)
                 news = at_once(answer.content.readany())
                 await asyncio.wait({gone, news}, return_when=asyncio.FIRST_COMPLETED)
                 if not news.done():
@@ -251,11 +256,6 @@ class Passing:
                     answer.close()
                     return Fate.ANSWERED
                 part = news.result()
-                if not part or not stays():
-                    break
-                if heard is not None:
-                    heard(part)
-                await exchange.write(part, more=True)
             await exchange.write(b"", more=False)
         finally:
             for task in (gone, news):

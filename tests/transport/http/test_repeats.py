@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -162,6 +163,27 @@ async def test_a_client_that_takes_an_id_again_is_served_again() -> None:
     for name in (NAME, OTHER, f"{NAME}2"):
         assert (await house.answers(asked(house, "write", session, name))).json["result"] == {"did": "write"}
     assert len(house.desk.params) == 3
+
+
+async def test_two_attempts_at_a_time_begin_once() -> None:
+    """As where a node has only just started, and both wait until it knows what is safe."""
+    house, others = one_of_several()
+    session = await house.greets()
+    known = asyncio.Event()
+
+    async def is_safe(request: Request) -> bool:
+        await known.wait()
+        return True
+
+    others.is_safe = is_safe  # type: ignore[method-assign]
+    both = [house.begins(asked(house, "slow", session)) for _ in range(2)]
+    await settle()
+    known.set()
+    await settle()
+    house.desk.go.set()
+    assert [(await one).status for one in both] == [200, 200]
+    assert both[1].result().json["result"] == {"did": "slow"}
+    assert len(house.desk.params) == 1
 
 
 async def test_another_request_of_an_id_in_flight_is_refused_as_ever() -> None:

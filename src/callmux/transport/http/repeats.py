@@ -12,7 +12,7 @@ import re
 from collections.abc import Awaitable, Sequence
 
 from callmux.errors import OutcomeUnknown
-from callmux.protocol.jsonrpc import Request, RpcError
+from callmux.protocol.jsonrpc import Id, Request, RpcError
 from callmux.protocol.sse import request_stream
 from callmux.transport.http.exchange import Exchange, Refusal
 from callmux.transport.http.house import Nodes
@@ -72,13 +72,13 @@ class NamedAttempt:
     async def stream(self, seat: WebSession, requests: Sequence[Request]) -> Stream | None:
         """What an attempt before this one brings or has brought; None where these requests are to begin."""
         first = requests[0].id
-        if seat.attempts.get(first) == self._name:
-            found = seat.find(f"{request_stream(first)}_0")
-            if isinstance(found, Awaitable):
-                found = await found
-            if found is not None:
-                return found[0]
-        if await self.may_begin(requests):
+        if (stream := await self._begun_here(seat, first)) is not None:
+            return stream
+        may_begin = await self.may_begin(requests)
+        # Meanwhile the other attempt may have begun: it waited for the same.
+        if (stream := await self._begun_here(seat, first)) is not None:
+            return stream
+        if may_begin:
             seat.attempted(first, self._name)
             return None
         stream = Stream(request_stream(first))
@@ -86,6 +86,15 @@ class NamedAttempt:
             stream.push(self._nodes.unknown(request), is_answer=True)
         stream.finish()
         return stream
+
+    async def _begun_here(self, seat: WebSession, first: Id) -> Stream | None:
+        """What another attempt has begun here; None where none has, or nothing is left of it."""
+        if seat.attempts.get(first) != self._name:
+            return None
+        found = seat.find(f"{request_stream(first)}_0")
+        if isinstance(found, Awaitable):
+            found = await found
+        return None if found is None else found[0]
 
     def over(self) -> None:
         """The load balancer has an answer, and makes no other attempt."""
