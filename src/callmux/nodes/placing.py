@@ -18,13 +18,14 @@ from callmux.guard.gate import route_of
 from callmux.nodes.continuing import Replayed, continued
 from callmux.nodes.endpoint import ELSEWHERE
 from callmux.nodes.membership import Membership
-from callmux.nodes.outcome import Answered, requests_of, unknown, unknown_body, unknown_events
+from callmux.nodes.outcome import unknown, unknown_body, unknown_events
 from callmux.nodes.owners import Owners
+from callmux.nodes.passed_on import PassedOn
 from callmux.nodes.passing import Fate, Passing
 from callmux.nodes.register import NodeFacts
 from callmux.nodes.waiting import waiting_at
-from callmux.protocol import jsonrpc, versions
-from callmux.protocol.jsonrpc import Batch, Request
+from callmux.protocol import versions
+from callmux.protocol.jsonrpc import Request
 from callmux.protocol.routing import VERSION
 from callmux.tasks import TaskSet
 from callmux.transport.http.exchange import Exchange, Refusal
@@ -134,7 +135,7 @@ class Placing:
             await here(exchange)
             return
         body = await self._body(exchange)
-        attempt = _Attempt(body)
+        attempt = PassedOn(body)
         ends = self._listener.now() + PATIENCE_SECONDS
         pause, attempts = PAUSE_SECONDS, 0
         guessed: set[str] = set()
@@ -271,7 +272,7 @@ class Placing:
         if not self.leaving and node is None:
             await here(exchange)
             return
-        attempt = _Attempt(body)
+        attempt = PassedOn(body)
         if node is not None:
             fate = await self._passed(exchange, node, attempt)
             if fate is Fate.ANSWERED or await self._is_settled(fate, exchange, node, "", attempt):
@@ -300,7 +301,7 @@ class Placing:
         exchange.receive = Replayed(body, exchange.receive)
         return body
 
-    async def _go_on_here(self, exchange: Exchange, here: Here, session: str, attempt: _Attempt) -> None:
+    async def _go_on_here(self, exchange: Exchange, here: Here, session: str, attempt: PassedOn) -> None:
         if not exchange.started:
             await self._served_here(exchange, here, session)
             return
@@ -325,7 +326,7 @@ class Placing:
                 if not self._owners.holds(session):
                     await self._owners.begin(session)
 
-    async def _passed(self, exchange: Exchange, node: NodeFacts, attempt: _Attempt) -> Fate:
+    async def _passed(self, exchange: Exchange, node: NodeFacts, attempt: PassedOn) -> Fate:
         self.counts["passedOn"] += 1
         if not exchange.started:
             # What was asked for with a good credential is answered, however long that takes.
@@ -335,7 +336,7 @@ class Placing:
         return await self._passing.pass_on(again, node, attempt.body, _always, attempt.answered.heard)
 
     async def _is_settled(
-        self, fate: Fate, exchange: Exchange, node: NodeFacts, session: str, attempt: _Attempt
+        self, fate: Fate, exchange: Exchange, node: NodeFacts, session: str, attempt: PassedOn
     ) -> bool:
         """Does what must be done about a request that was not answered; whether that is all."""
         self._owners.moved(session)
@@ -395,24 +396,3 @@ def session_of(exchange: Exchange) -> str | None:
 
 def _always() -> bool:
     return True
-
-
-class _Attempt:
-    """A request, and how often it was begun elsewhere."""
-
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-        self.answered = Answered()
-        message = jsonrpc.parse(jsonrpc.on_one_line(body)) if body else None
-        self.is_batch = isinstance(message, Batch)
-        self._requests = [] if message is None else requests_of(message)
-        self._begun = 0
-
-    def open(self) -> list[Request]:
-        """The requests in it that were not answered."""
-        return self.answered.open(self._requests)
-
-    def is_last(self) -> bool:
-        """Whether it was begun again already; it is begun once more otherwise."""
-        self._begun += 1
-        return self._begun > 1
