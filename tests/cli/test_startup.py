@@ -75,7 +75,7 @@ MAY: dict[str, set[str]] = {
     "serve": RUNNING - {"httptools"},
     "single_client": RUNNING - {"httptools"},
     "bridge": RUNNING,
-    "listen": RUNNING | {"email", "multiprocessing", "uvicorn"},
+    "listen": RUNNING - {"httptools"},
 }
 """Module of `callmux.cli` -> those of `HEAVY` that come with it."""
 

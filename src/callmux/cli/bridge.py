@@ -6,6 +6,7 @@ counted in every agent's start-up: see `tests/cli/test_bridge.py`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from callmux.cli.grammar.bridge import COMMANDS
 from callmux.cli.grammar.shared import LOGGING
 from callmux.cli.headers import read_headers
 from callmux.cli.parsing import Given, read, refusal
-from callmux.cli.process import log_to_stderr, run_loop, settle
+from callmux.cli.process import REST_SECONDS, log_to_stderr, run_loop, settle
 from callmux.cli.signals import stop_signals
 from callmux.errors import UsageError
 from callmux.session.session import Session
@@ -136,8 +137,9 @@ async def _serve(options: BridgeOptions, headers: Mapping[str, str], revive: Rev
 
     transport.serve(session.receive, flow)
     await transport.open()
-    settle()
+    resting = asyncio.get_running_loop().call_later(REST_SECONDS, settle)
     await first_of(transport.ended, transport.gone, stopped)
+    resting.cancel()
     relay.hang_up()
     if transport.ended.is_set() and not stopped.is_set():
         await first_of(session.quiet, transport.gone, stopped, seconds=LAST_ANSWERS_SECONDS)

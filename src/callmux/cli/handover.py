@@ -14,17 +14,18 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from callmux.errors import CallmuxError
 from callmux.session.saved_sessions import SavedSessions
 from callmux.tasks import at_once, first_of
-from callmux.transport.http.listener import Listener
-from callmux.transport.http.serve import HttpServer
+
+if TYPE_CHECKING:
+    from callmux.transport.http.listener import Listener
+    from callmux.transport.http.serve import HttpServer
 
 log = logging.getLogger("callmux")
 
@@ -179,7 +180,9 @@ def _start(
     command: Sequence[str],
     env: Mapping[str, str],
 ) -> subprocess.Popen[bytes] | None:
-    with channel, tempfile.TemporaryFile() as handover_file:
+    from tempfile import TemporaryFile
+
+    with channel, TemporaryFile() as handover_file:
         handover_file.write(state)
         handover_file.seek(0)
         passed = (listening.fileno(), channel.fileno(), handover_file.fileno())

@@ -23,7 +23,7 @@ from callmux.aside import aside
 from callmux.cli.handover import Successor, give_way, hand_over, own_command, predecessor, replaced
 from callmux.cli.https import Https
 from callmux.cli.parsing import Given
-from callmux.cli.process import settle
+from callmux.cli.process import REST_SECONDS, settle
 from callmux.cli.signals import stop_signals, upgrade_signal
 from callmux.cli.supervisor import Supervisor
 from callmux.clock import Clock
@@ -38,7 +38,6 @@ from callmux.process.config_watch import watch_and_answer
 from callmux.process.host import Host
 from callmux.process.observers import Observers
 from callmux.process.servers import startup_failed
-from callmux.serving.assembly import assemble
 from callmux.serving.invitation import address_of, invited
 from callmux.serving.posture import check_posture
 from callmux.serving.reading import ConfigReader, Load
@@ -46,13 +45,12 @@ from callmux.serving.sharing import keep_comparing, node_of, shared_by
 from callmux.session import saved_sessions
 from callmux.session.saved_sessions import SavedSession, SavedSessions, session_key
 from callmux.tasks import TaskSet
-from callmux.transport.http.listener import Listener
 from callmux.transport.http.serve import HttpServer, bind
-from callmux.transport.http.web_session import STATELESS
 
 if TYPE_CHECKING:
     from callmux.process.shared_state import SharedState
     from callmux.serving.clustering import Clustered
+    from callmux.transport.http.listener import Listener
 
 log = logging.getLogger("callmux")
 
@@ -63,6 +61,8 @@ DRAIN_SECONDS = 10.0
 STATE_SECONDS = 30.0
 """How long reading the files of our state may take: they may be on a drive that does not answer, or just on a
 machine that starts many servers at once."""
+TURNS = 20
+"""Turns of the loop that servers get first, in which the processes of most are started."""
 SAVE_SECONDS = 10.0
 """How long writing them may take at the end."""
 START_SECONDS = 15.0
@@ -133,6 +133,11 @@ async def listen(
     node: Clustered | None = None
     try:
         host.start(None)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        # What speaks HTTP is read in while the processes of our servers start.
+        from callmux.serving.assembly import assemble
+
         if before is not None or config.strict_startup:
             # The process before us still answers: clients need not wait for our servers.
             await host.runtime.settled()
@@ -183,8 +188,7 @@ async def listen(
         idle = asyncio.Event()
         if options.idle_exit_seconds is not None:
             tasks.spawn(_watch_idle(listener, options.idle_exit_seconds, idle))
-        host.runtime.read_in()
-        settle()
+        tasks.spawn(_read_in(host, 0.0 if before is not None else REST_SECONDS))
         replace = partial(_replace, listening, host, listener, inherited)
         if node is not None:
             replace = partial(_stay, node.cluster.membership.id)
@@ -264,6 +268,8 @@ def _bound(options: ListenOptions) -> socket.socket:
 
 def _saved_sessions(host: Host, listener: Listener) -> SavedSessions:
     """What the process that follows gets to know of our sessions."""
+    from callmux.transport.http.web_session import STATELESS
+
     # Some may be of a process before us, whose sessions nobody has used since.
     sessions = dict(listener.saved_sessions)
     for seat in listener.table:
@@ -297,6 +303,13 @@ def _reread(load: Load, host: str, guard: Guard, sources: Sources, overlay: Over
     check_posture(config, host)
     guard.expect(config)
     return config
+
+
+async def _read_in(host: Host, seconds: float) -> None:
+    """Reads in what calls need, and lets the collector go to work, once the first client has its lists."""
+    await asyncio.sleep(seconds)
+    host.runtime.read_in()
+    settle()
 
 
 async def _watch_idle(listener: Listener, seconds: int, idle: asyncio.Event) -> None:

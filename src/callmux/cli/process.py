@@ -23,6 +23,8 @@ from callmux.text import visible
 
 log = logging.getLogger("callmux")
 
+REST_SECONDS = 2.0
+"""How long the rest of a start waits: whoever has started us, and is answered first, has a lot to do then."""
 LEFT_SECONDS = 3.0
 """How long tasks may take to end that nobody has ended before the process ends."""
 LAST_WORDS_SECONDS = 0.5

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from callmux.cli.process import settle
+from callmux.cli.process import REST_SECONDS, settle
 from callmux.cli.signals import stop_signals
 from callmux.clock import Clock
 from callmux.config.model import Config
@@ -29,8 +29,6 @@ LOOK_SECONDS = 1.0
 """How often it is looked whether the client has its lists."""
 MOST_LOOKS = 60
 """After so many nobody waits for that any more."""
-REST_SECONDS = 2.0
-"""How long after the lists what calls need is read in: a client that has just started has a lot to do."""
 LAST_ANSWERS_SECONDS = 5.0
 """How long requests in flight may go on once the client has closed its end but still reads."""
 

@@ -17,12 +17,12 @@ from callmux.config.model import Config
 from callmux.observe.facts import Configured
 from callmux.process.host import Host
 from callmux.serving.reading import ConfigReader
-from callmux.transport.http.app import App
-from callmux.transport.http.listener import Listener
 
 if TYPE_CHECKING:
     from callmux.process.shared_state import SharedState
     from callmux.serving.clustering import Clustered
+    from callmux.transport.http.app import App
+    from callmux.transport.http.listener import Listener
 
 log = logging.getLogger(__name__)
 

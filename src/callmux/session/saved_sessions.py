@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -73,7 +72,9 @@ def save(directory: Path, port: int, saved: SavedSessions) -> None:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # A new file of mode 0600, so that what stands there is always whole.
-        descriptor, beside = tempfile.mkstemp(dir=directory, prefix=path.name)
+        from tempfile import mkstemp
+
+        descriptor, beside = mkstemp(dir=directory, prefix=path.name)
         with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.encode(saved))
         os.replace(beside, path)

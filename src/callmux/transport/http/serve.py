@@ -11,17 +11,17 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import uvicorn
-
 from callmux.tasks import at_once
-from callmux.transport.http.direct import DirectProtocol
-from callmux.transport.http.exchange import Receive, Scope, Send
-from callmux.transport.http.narrow import NarrowProtocol
 
 if TYPE_CHECKING:
     import ssl
 
-Asked: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+    import uvicorn
+
+    from callmux.transport.http.exchange import Receive, Scope, Send
+    from callmux.transport.http.narrow import NarrowProtocol
+
+Asked: TypeAlias = "Callable[[Scope, Receive, Send], Awaitable[None]]"
 
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
@@ -46,11 +46,16 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def uvicorn_config(app: Asked, protocol: type[NarrowProtocol] = DirectProtocol) -> uvicorn.Config:
-    """How uvicorn serves the application, each connection by `protocol`."""
+def uvicorn_config(app: Asked, protocol: type[NarrowProtocol] | None = None) -> uvicorn.Config:
+    """How uvicorn serves the application, each connection by `protocol`; by the direct one where absent."""
+    # uvicorn takes long to import: a listener binds its port and starts its servers before.
+    import uvicorn
+
+    from callmux.transport.http.direct import DirectProtocol
+
     config = uvicorn.Config(
         app,
-        http=protocol,
+        http=protocol or DirectProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -80,8 +85,10 @@ class HttpServer:
         app: Asked,
         listening: socket.socket,
         tls: ssl.SSLContext | None = None,
-        protocol: type[NarrowProtocol] = DirectProtocol,
+        protocol: type[NarrowProtocol] | None = None,
     ) -> None:
+        import uvicorn
+
         config = uvicorn_config(app, protocol)
         config.ssl = tls
         # Whoever sends nonsense would fill the log.
@@ -108,6 +115,8 @@ class HttpServer:
 
     def let_go(self) -> bool:
         """Closes connections that carry nothing; whether any is left. Those in use end with their answer."""
+        from callmux.transport.http.narrow import NarrowProtocol
+
         for connection in list(self._server.server_state.connections):
             if isinstance(connection, NarrowProtocol) and not connection.has_news():
                 connection.shutdown()
