@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from callmux.tasks import TaskSet, Withdrawal, at_once, first_of, reason_of, to_the_end, together
+from callmux.tasks import TaskSet, Withdrawal, at_once, first_of, reason_of, to_the_end, together, unbroken
 from tests.support import play, settle
 
 
@@ -232,3 +232,62 @@ async def test_a_failure_of_what_is_done_together_comes_once_all_have_ended() ->
     with pytest.raises(OSError, match="gone"):
         await together(fail(), do())
     assert done == ["it"]
+
+
+class Making:
+    """Work with a middle, and what takes back what it gives."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.steps: list[str] = []
+        self.go = asyncio.Event()
+        self.fails = fails
+
+    async def work(self) -> str:
+        self.steps.append("begun")
+        await self.go.wait()
+        self.steps.append("done")
+        if self.fails:
+            raise ValueError("it cannot be made")
+        return "made"
+
+    async def undo(self, made: str) -> None:
+        self.steps.append(f"{made} and undone")
+
+
+async def test_what_must_not_be_broken_off_gives_its_result_or_its_failure() -> None:
+    making, failing = Making(), Making(fails=True)
+    making.go.set()
+    failing.go.set()
+    assert await unbroken(making.work(), making.undo) == "made"
+    with pytest.raises(ValueError, match="cannot be made"):
+        await unbroken(failing.work(), failing.undo)
+    assert making.steps == failing.steps == ["begun", "done"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("times", [1, 3])
+async def test_what_must_not_be_broken_off_is_undone_where_nobody_wants_it_any_more(
+    times: int, fails: bool
+) -> None:
+    making = Making(fails)
+    task = at_once(unbroken(making.work(), making.undo))
+    for _ in range(times):
+        await settle()
+        task.cancel()
+    await settle()
+    assert not task.done()
+    making.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert making.steps == ["begun", "done", *([] if fails else ["made and undone"])]
+
+
+async def test_what_must_not_be_broken_off_may_be_broken_off_with_the_whole_loop() -> None:
+    making = Making()
+    task = at_once(unbroken(making.work(), making.undo))
+    await settle()
+    for each in asyncio.all_tasks() - {asyncio.current_task()}:
+        each.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert making.steps == ["begun"]

@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from types import CoroutineType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +136,26 @@ def reason_of(error: asyncio.CancelledError, otherwise: str) -> str | None:
 def at_once(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """Starts `work` for a caller that awaits the task itself and cancels it when it is cancelled."""
     return asyncio.get_running_loop().create_task(work)
+
+
+async def unbroken(work: Coroutine[Any, Any, T], undo: Callable[[T], Awaitable[object]]) -> T:
+    """What `work` gives, which is never broken off: nobody would end what it was in the middle of, such as a
+    process whose pipes are being opened. It must be short.
+
+    Args:
+        undo: Takes back what `work` gives where the caller is cancelled meanwhile.
+    """
+    task: asyncio.Task[T] = at_once(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            # Whoever is in a hurry cancels twice.
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+        if not task.cancelled() and task.exception() is None:
+            await undo(task.result())
+        raise
 
 
 class Awaited(Protocol):

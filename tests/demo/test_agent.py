@@ -74,7 +74,10 @@ def test_requests_of_the_other_side_and_notifications_do_not_disturb_a_call() ->
 )
 def test_what_goes_wrong_is_a_sentence(monkeypatch: pytest.MonkeyPatch, body: str, message: str) -> None:
     monkeypatch.setattr(module, "END_SECONDS", 0.2)
-    with scripted(body, 0.5 if "sleep" in body else 10) as agent, pytest.raises(DemoFailed, match=message):
+    with (
+        scripted(body, 0.5 if "sleep" in body else SECONDS) as agent,
+        pytest.raises(DemoFailed, match=message),
+    ):
         agent.call("t", {})
 
 
@@ -111,12 +114,27 @@ note("input ended")
 """
 
 
+def test_its_last_words_are_read_however_late_they_come() -> None:
+    """Its output ends before it says why."""
+    body = "read(); import os; os.close(1); time.sleep(0.2); print('boom', file=sys.stderr, flush=True)"
+    with scripted(body) as agent, pytest.raises(DemoFailed, match=r"(?s)callmux ended.*boom"):
+        agent.call("t", {})
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, it ends by itself where it can."""
+    monkeypatch.setattr(module, "END_SECONDS", SECONDS)
+
+
+@pytest.mark.usefixtures("patient")
 def test_callmux_is_left_to_end_by_itself_when_nothing_is_under_way(tmp_path: Path) -> None:
     with scripted(NOTED.format(notes=str(tmp_path / "notes"), last="")) as agent:
         agent.call("t", {})
     assert (tmp_path / "notes").read_text() == "input ended "
 
 
+@pytest.mark.usefixtures("patient")
 def test_callmux_is_asked_to_end_at_once_where_the_demonstration_breaks_off(tmp_path: Path) -> None:
     """It does not see its input end first, at which it waits for the calls under way."""
     agent = scripted(NOTED.format(notes=str(tmp_path / "notes"), last="time.sleep(60)"))

@@ -222,6 +222,41 @@ class _Stubborn:
 
 
 @real_loop()
+async def test_a_command_that_was_given_up_ends_before_the_connections_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may be in the middle of opening another one, which nobody would close."""
+    monkeypatch.setattr("callmux.stores.redis_connection.END_SECONDS", 0.05)
+    order: list[str] = []
+    asked = asyncio.Event()
+
+    class Slow(_Stubborn):
+        async def execute_command(self, *command: object, **options: object) -> object:
+            if command[0] == "EVAL":
+                return b"mark"
+            asked.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                order.append("command")
+            return b"late"
+
+        async def aclose(self) -> None:
+            order.append("connections")
+
+    redis = RedisConnection(Slow(), "there", "x:", 30.0, 5.0)
+    assert await redis.open()
+    task = asyncio.get_running_loop().create_task(redis.run("GET", "x"))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert order == []
+    await redis.close()
+    assert order == ["command", "connections"]
+
+
+@real_loop()
 async def test_it_ends_even_where_its_client_swallows_that_it_is_cancelled() -> None:
     client = _Stubborn()
     redis = RedisConnection(client, "there", "x:", 5.0, 5.0)

@@ -440,6 +440,26 @@ async def test_engines_that_hang_take_no_thread_of_the_loop(
 
 
 @real_loop()
+async def test_an_end_that_is_given_up_ends_the_helper_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for what children have left, and then for the helper: both may be given up."""
+    guardian = Guardian()
+    guardian.watch(2**22 + 1)
+    guardian.release(2**22 + 1)
+    may_end, pid = asyncio.Event(), guardian.pid
+    assert pid is not None
+    clearing = guardian.clear_soon(guardian.expect(guardian.mark()), may_end.wait)
+    ending = asyncio.get_running_loop().create_task(guardian.end())
+    while not ending.done():
+        await asyncio.sleep(0)
+        ending.cancel()
+    assert ending.cancelled()
+    await until(lambda: gone(pid), "the end of the helper")
+    assert guardian.pid is None
+    may_end.set()
+    await clearing
+
+
+@real_loop()
 async def test_a_process_that_cannot_be_ended_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
+import psutil
+import pytest
+
 from callmux.config.servers import HttpServer, StdioServer
+from callmux.upstream.connection import Connection
 from callmux.upstream.probe import ProbeResult, probe
-from tests.support import SECONDS, run
+from tests.support import SECONDS, real_loop, run, until
 
 SERVER = """
 import json, sys
@@ -60,3 +65,30 @@ def test_a_server_that_is_not_there_is_told() -> None:
     remote = HttpServer(url="http://127.0.0.1:9/mcp")
     found = run(probe("s", remote, timeout_seconds=5, base_dir=Path()))
     assert "cannot be reached" in str(found.error)
+
+
+@real_loop()
+async def test_one_that_is_given_up_while_its_server_ends_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such as by the time that its caller has: the guardian of its server would stay for good."""
+    closing = asyncio.Event()
+    close = Connection.close
+
+    async def closed(connection: Connection) -> None:
+        closing.set()
+        await close(connection)
+
+    monkeypatch.setattr(Connection, "close", closed)
+    before = psutil.Process().children()
+    # It goes on when its stdin ends.
+    server = StdioServer(
+        command=sys.executable, args=("-I", "-S", "-c", "import time; print(1, flush=True); time.sleep(300)")
+    )
+    looking = asyncio.get_running_loop().create_task(probe("s", server, timeout_seconds=0.2, base_dir=Path()))
+    await closing.wait()
+    await asyncio.sleep(0)
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    await until(lambda: psutil.Process().children() == before, "their ends")

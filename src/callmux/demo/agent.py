@@ -20,6 +20,8 @@ from callmux.errors import CallmuxError
 
 START_SECONDS = 60.0
 END_SECONDS = 5.0
+LAST_WORDS_SECONDS = 2.0
+"""How long is waited for what a callmux that has ended wrote to its standard error."""
 
 
 class DemoFailed(CallmuxError):
@@ -189,7 +191,7 @@ class Agent:
                 raise self.failure(f"{what}: no answer within {seconds:g} s") from None
             now = self._now()
             if line is None:
-                raise self.failure(f"{what}: callmux ended")
+                raise self._ended(f"{what}: callmux ended")
             try:
                 message = json.loads(line)
             except ValueError:
@@ -207,11 +209,16 @@ class Agent:
             self._process.stdin.write(line)
             self._process.stdin.flush()
         except OSError:
-            raise self.failure("callmux ended") from None
+            raise self._ended("callmux ended") from None
         return len(line)
 
     def _now(self) -> float:
         return round((time.perf_counter() - self._began) * 1000, 3)
+
+    def _ended(self, message: str) -> DemoFailed:
+        """`failure`, once all is read that it has written: its last words say why."""
+        self._readers[1].join(LAST_WORDS_SECONDS)
+        return self.failure(message)
 
     def failure(self, message: str) -> DemoFailed:
         """An error with what callmux wrote to standard error."""

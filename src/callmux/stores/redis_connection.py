@@ -166,6 +166,8 @@ class RedisConnection:
             _, late = await asyncio.wait(self._given_up, timeout=END_SECONDS)
             for command in late:
                 command.cancel()
+            if late:
+                await asyncio.wait(late, timeout=END_SECONDS)
         with contextlib.suppress(*self._away, *self._refused):
             async with asyncio.timeout(END_SECONDS):
                 await drop(self._client, idle=False)

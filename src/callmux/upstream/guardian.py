@@ -17,11 +17,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, at_once
 from callmux.upstream.belongings import Belongings
 
 if TYPE_CHECKING:
@@ -226,11 +227,19 @@ class Guardian:
             self._belongings.strike(belonging.container)
             belonging.container = None
 
-    def clear_soon(self, belonging: Belonging) -> asyncio.Task[None]:
-        """Ends what a child has left that has ended itself: processes with its mark, and its container."""
-        return self._tasks.spawn(self._clear(belonging))
+    def clear_soon(
+        self, belonging: Belonging, ended: Callable[[], Awaitable[object]] | None = None
+    ) -> asyncio.Task[None]:
+        """Ends what a child has left that has ended itself: processes with its mark, and its container.
 
-    async def _clear(self, belonging: Belonging) -> None:
+        Args:
+            ended: Waits for the end of the child, not for long; absent where it has ended.
+        """
+        return self._tasks.spawn(self._clear(belonging, ended))
+
+    async def _clear(self, belonging: Belonging, ended: Callable[[], Awaitable[object]] | None) -> None:
+        if ended is not None:
+            await ended()
         from callmux.upstream import leftovers
 
         mark, instance = belonging.mark, self._belongings.instance
@@ -300,7 +309,8 @@ class Guardian:
             self._loop = None
 
     async def end(self) -> None:
-        """`close`, once nothing is left of children that have ended, without holding up the loop."""
+        """`close`, once nothing is left of children that have ended, without holding up the loop; at once
+        where the caller is cancelled."""
         try:
             await self._tasks.finished(CLOSING_SECONDS)
         finally:
@@ -308,7 +318,8 @@ class Guardian:
                 self.close()
             else:
                 self._look_away(self._process)
-                await asyncio.to_thread(self.close)
+                # A thread that has not begun yet would never begin, were it cancelled.
+                await asyncio.shield(at_once(asyncio.to_thread(self.close)))
 
     def close(self) -> None:
         """Ends the helper, which ends whatever is still on its list."""

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 
+import psutil
 import pytest
 
 from callmux.rings.shield import helper as helper_module
@@ -91,14 +92,47 @@ while line := sys.stdin.buffer.readline():
 async def test_a_job_that_ends_it_fails_and_the_others_are_done(
     end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(helper_module, "JOB_SECONDS", 1.0)
     monkeypatch.setattr(helper_module, "LAST_WORDS_SECONDS", 0.1)
 
     helper = Helper([sys.executable, "-c", DEADLY.format(end=end)])
-    jobs = [helper.do(WorkerJob(ref=ref)) for ref in ("a", "b", "deadly", "c", "d")]
+    ask = asyncio.get_running_loop().create_task
+    await asyncio.gather(*(helper.do(WorkerJob(ref=ref)) for ref in ("a", "b")))
+    with monkeypatch.context() as short:
+        if "sleep" in end:
+            # Only for the job that begins now: the others start a process, which may take long.
+            short.setattr(helper_module, "JOB_SECONDS", 0.1)
+        jobs = [ask(helper.do(WorkerJob(ref=ref))) for ref in ("deadly", "c", "d")]
+        await asyncio.sleep(0)
     found = await asyncio.gather(*jobs, return_exceptions=True)
-    assert [type(one) for one in found] == [tuple, tuple, HelperLost, tuple, tuple]
+    assert [type(one) for one in found] == [HelperLost, tuple, tuple]
     await helper.close()
+
+
+@real_loop()
+async def test_one_that_floods_its_output_is_lost_and_ends() -> None:
+    """It has ended only once its output is read, which nobody wants any more."""
+    flood = "import sys; sys.stdin.buffer.readline(); print('x' * 10_000_000, end='', flush=True)"
+    helper = Helper([sys.executable, "-c", flood])
+    with pytest.raises(HelperLost):
+        await helper.do(WorkerJob(ref="none"))
+    assert helper.pid is None
+    await helper.close()
+
+
+@real_loop()
+async def test_one_whose_start_is_given_up_is_not_left() -> None:
+    """Whenever that is: nobody knows of it yet."""
+    before = psutil.Process().children()
+    for turns in range(1, 12):
+        helper = Helper([sys.executable, "-c", "import sys; sys.stdin.read()"])
+        job = asyncio.get_running_loop().create_task(helper.do(WorkerJob(ref="none")))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+        await helper.close()
+        assert psutil.Process().children() == before
 
 
 @real_loop()

@@ -29,7 +29,7 @@ from callmux.upstream.links.container import container_run
 from callmux.upstream.links.link import Listener
 from callmux.upstream.process_bound import ProcessBound
 from tests.left import engine as engine_module
-from tests.support import loop_factory, real_loop, run, until
+from tests.support import MOST_TURNS, loop_factory, real_loop, run, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 
@@ -88,6 +88,16 @@ async def child(script: str, *args: str, **launch: Any) -> AsyncIterator[Watched
     finally:
         await watched.link.close()
         guardian.close()
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/dev/fd"))
+
+
+def is_over(watched: Watched) -> bool:
+    """Whether our loop has seen the end of the process: nothing of it is left at the end of the test then."""
+    transport = watched.link._transport
+    return transport is None or transport.get_returncode() is not None
 
 
 def alive(pid: int) -> bool:
@@ -219,9 +229,13 @@ async def test_what_it_wrote_before_it_ended_is_received_first() -> None:
 
 @real_loop()
 @pytest.mark.parametrize("cut", [0, 5])
-async def test_a_last_line_without_its_end_counts_where_it_is_whole(cut: int) -> None:
-    """Half a message is none: whoever waits for it is told how the server ended."""
-
+@pytest.mark.parametrize("patience", [child_output.EXITED_SECONDS, 0.0])
+async def test_a_last_line_without_its_end_counts_where_it_is_whole(
+    cut: int, patience: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a message is none: whoever waits for it is told how the server ended. A loop that comes late sees
+    that there is nothing to wait for any more, and reads what is there all the same."""
+    monkeypatch.setattr(child_output, "EXITED_SECONDS", patience)
     line = json.dumps({"method": "last"})
     script = f"import sys; sys.stdout.write({line[: len(line) - cut]!r}); sys.stdout.flush()"
     async with child(script) as watched:
@@ -409,7 +423,35 @@ async def test_closing_may_be_cancelled_and_still_ends_it() -> None:
         closing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await closing
-        await until(lambda: not alive(pid), "the child's end")
+        await until(lambda: is_over(watched), "the child's end")
+        assert not alive(pid)
+
+
+@real_loop()
+async def test_a_start_that_is_given_up_leaves_nothing() -> None:
+    """Whenever that is: neither the process, nor its pipes, of which nobody knows yet."""
+    guardian = Guardian()
+    launch = Launch(command=sys.executable, args=["-c", SAY + DEAF + WAIT], env=ENV)
+    first = ChildLink("s", launch, guardian, print)
+    await first.start()
+    await first.close()
+    # With what all of them share.
+    before, children = open_descriptors(), psutil.Process().children()
+    for turns in range(MOST_TURNS):
+        link = ChildLink("s", launch, guardian, print)
+        starting = asyncio.create_task(link.start())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if starting.done():
+            await link.close()
+            break
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await until(lambda: psutil.Process().children() == children, "the end of the process")
+        await until(lambda: open_descriptors() == before, "the end of its pipes")
+    assert turns >= 2
+    await guardian.end()
 
 
 @real_loop()
@@ -596,7 +638,7 @@ async def test_a_close_that_is_given_up_goes_on_with_what_is_left() -> None:
             # Whatever it waits for is given up.
             await asyncio.sleep(0.01)
             closing.cancel()
-        await until(lambda: not alive(pid), "the daemon's end")
+        await until(lambda: not alive(pid) and is_over(watched), "the ends of both")
 
 
 CONTAINED = """

@@ -123,3 +123,40 @@ async def test_answers_that_come_together_are_told_one_by_one_until_it_is_hushed
         await asyncio.sleep(0)
         output.pipe_data_received(1, b"".join(b'{"id":%d,"result":{}}\n' % n for n in (1, 2)))
     assert heard == [1, 2, 1]
+
+
+WHOLE = (SAID % b"last").strip()
+
+
+async def test_a_last_line_without_its_end_waits_for_somebody_to_listen() -> None:
+    output, _ = made()
+    output.pipe_data_received(1, SAID % b"a" + WHOLE)
+    output.pipe_connection_lost(1, None)
+    output.pipe_connection_lost(2, None)
+    output.process_exited()
+    heard = Heard()
+    output.hear(heard.listener())
+    await asyncio.sleep(2 * child_output.EXITED_SECONDS)
+    assert heard.methods == ["a", "last"]
+    assert len(heard.ends) == 1
+
+
+async def test_a_loop_that_comes_late_reads_what_is_there_before_it_says_that_the_child_has_ended() -> None:
+    """The end of the pipe, and the time for it, are there in the same turn."""
+    output, _ = made()
+    loop, heard = asyncio.get_running_loop(), Heard()
+    output.hear(heard.listener())
+    output.pipe_data_received(1, WHOLE)
+
+    def told(turns: int) -> None:
+        # What a loop reads reaches whoever reads it some turns later.
+        if turns:
+            loop.call_soon(told, turns - 1)
+        else:
+            output.pipe_connection_lost(1, None)
+
+    loop.call_later(child_output.EXITED_SECONDS, told, 4)
+    output.process_exited()
+    await asyncio.sleep(2 * child_output.EXITED_SECONDS)
+    assert heard.methods == ["last"]
+    assert heard.ends == ["the server ended with exit code 3"]

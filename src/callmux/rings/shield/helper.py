@@ -18,6 +18,7 @@ import msgspec
 
 from callmux.rings.shield.spool import Spool
 from callmux.rings.shield.worker import WorkerAnswer, WorkerJob
+from callmux.tasks import unbroken
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class Helper:
                 except TimeoutError as late:
                     await self._lost(f"a job took longer than {JOB_SECONDS:g} s")
                     raise HelperLost("it took too long") from late
-                except (OSError, EOFError, msgspec.MsgspecError) as error:
+                except (OSError, EOFError, asyncio.LimitOverrunError, msgspec.MsgspecError) as error:
                     await self._lost(repr(error))
                     # It may have died long ago, or of something else: the job itself is tried once more.
                     if last or self._closed:
@@ -114,13 +115,14 @@ class Helper:
             options: dict[str, Any] = {}
             if os.name == "posix":
                 options = {"start_new_session": True, "pass_fds": (spool,)}
-            self._process = await asyncio.create_subprocess_exec(
+            starting = asyncio.create_subprocess_exec(
                 *self._command,
                 str(spool),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 **options,
             )
+            self._process = await unbroken(starting, _killed)
         return self._process
 
     async def _end(self) -> None:
@@ -131,8 +133,17 @@ class Helper:
             process.stdin.close()
         try:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
-                await process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+                await process.communicate()
+        except BaseException as error:
+            await _killed(process)
+            if not isinstance(error, TimeoutError):
+                raise
+
+
+async def _killed(process: asyncio.subprocess.Process) -> None:
+    """Ends a process at once. It has ended when its output has: what it still says must be read."""
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    if process.stdin is not None:
+        process.stdin.close()
+    await process.communicate()

@@ -22,6 +22,7 @@ import msgspec
 from callmux.batch_writer import BatchWriter
 from callmux.config.veil import NOTHING, Veil
 from callmux.protocol.failure_points import Carrier, Point, known
+from callmux.tasks import unbroken
 from callmux.upstream.belongings import MARK
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Belonging, Enrolment, Guardian
@@ -134,7 +135,7 @@ class ChildLink(BatchWriter):
             run = _container_run(launch, self._name, mark)
             belonging = self._guardian.expect(mark, _container(run, launch))
             enrolment = self._guardian.enrolment()
-            transport, protocol = await loop.subprocess_exec(
+            starting = loop.subprocess_exec(
                 lambda: ChildOutput(self._show, launch.veil),
                 path,
                 *(launch.args if run is None else run.args),
@@ -143,6 +144,7 @@ class ChildLink(BatchWriter):
                 start_new_session=True,
                 preexec_fn=partial(_before_program, enrolment) if sys.platform != "win32" else None,
             )
+            transport, protocol = await unbroken(starting, _taken_back)
             started = True
         except (OSError, ValueError) as error:
             if belonging is not None:
@@ -204,12 +206,18 @@ class ChildLink(BatchWriter):
                 self._guardian.release(group)
             self._group = None
             self._bound.give()
-            clearing = self._guardian.clear_soon(belonging)
+            clearing = self._guardian.clear_soon(belonging, partial(protocol.ended, EOF_SECONDS))
             try:
-                await protocol.ended(EOF_SECONDS)
+                await asyncio.shield(clearing)
             finally:
                 transport.close()
-            await asyncio.shield(clearing)
+
+
+async def _taken_back(started: tuple[asyncio.SubprocessTransport, ChildOutput]) -> None:
+    """Ends a process that nobody wants any more, just after its start."""
+    transport, protocol = started
+    transport.close()
+    await protocol.ended(EOF_SECONDS)
 
 
 def _marked(launch: Launch, mark: str | None) -> dict[str, str]:

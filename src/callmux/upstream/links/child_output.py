@@ -21,6 +21,8 @@ from callmux.upstream.links.link import Listener
 
 EXITED_SECONDS = 0.1
 """How long a child that has ended may hold its pipes: what it started may do so for good."""
+TURNS = 8
+"""Turns of the loop from what a pipe holds, or its end, to who hears of it: on asyncio four."""
 REST_SECONDS = 5.0
 """How long such pipes are read at most, where they bring something again and again."""
 SILENT_SECONDS = 0.3
@@ -150,15 +152,21 @@ class ChildOutput(asyncio.SubprocessProtocol):
         if fd == 2:
             # A last line without its newline still counts.
             self._hear(b"\n")
-        if fd == 1 and (last := self._lines.last()) is not None and self.listener is not None:
-            # Here, too, where it holds a whole message; what broke off half-way is none.
-            self.listener.received(last, None)
         self._open.discard(fd)
+        self._take_last()
         if self._exited.is_set():
             self._settle()
         elif fd == 1:
             # The process lives, but it cannot answer any more.
             asyncio.get_running_loop().call_later(SILENT_SECONDS, self._lose)
+
+    def _take_last(self) -> None:
+        """A last line without its newline counts here, too, where it holds a whole message; what broke off
+        half-way is none. It waits for somebody to listen, as all others do."""
+        if 1 in self._open or self.listener is None:
+            return
+        if (last := self._lines.last()) is not None:
+            self.listener.received(last, None)
 
     def process_exited(self) -> None:
         self._exited.set()
@@ -170,10 +178,14 @@ class ChildOutput(asyncio.SubprocessProtocol):
         self._heard = False
         asyncio.get_running_loop().call_later(EXITED_SECONDS, self._look)
 
-    def _look(self) -> None:
-        """Whatever has said something since may have more to say."""
-        if self._heard and asyncio.get_running_loop().time() < self._until:
+    def _look(self, turns: int = TURNS) -> None:
+        """Whatever has said something since may have more to say. A loop that was busy comes here before it
+        has read what is there: it does that first."""
+        loop = asyncio.get_running_loop()
+        if self._heard and loop.time() < self._until:
             self._await_rest()
+        elif turns and self._open:
+            loop.call_soon(self._look, turns - 1)
         else:
             self._lose()
 
@@ -187,6 +199,7 @@ class ChildOutput(asyncio.SubprocessProtocol):
             # What it said last comes before its end.
             self._await_rest()
             return
+        self._take_last()
         listener, self.listener = self.listener, None
         if listener is None:
             return

@@ -19,6 +19,7 @@ from callmux.config.model import Config
 from callmux.config.security import token_variables
 from callmux.config.servers import StdioServer
 from callmux.places import known_state_dir
+from callmux.tasks import to_the_end, together
 from callmux.upstream.belongings import running
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
@@ -124,12 +125,11 @@ class HeadStarts:
     async def end_unused(self) -> None:
         """Ends what no server has taken, such as that of a client that has left."""
         starts, self._all = self._all, {}
-        await asyncio.gather(*(start.close() for start in starts.values()))
+        await together(*(start.close() for start in starts.values()))
 
     async def close(self) -> None:
         """Ends all that is left of servers."""
-        await self.end_unused()
-        await self.around.guardian.end()
+        await to_the_end(self.end_unused, self.around.guardian.end)
 
 
 def _first(config: Config) -> dict[str, StdioServer]:
