@@ -29,6 +29,7 @@ from tests.waiting import bounded
 settings.register_profile(
     "callmux",
     deadline=None,
+    max_examples=int(os.environ.get("CALLMUX_EXAMPLES", "100")),
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -14,7 +14,7 @@ from callmux.bridge.client import Connection, HttpClient
 from callmux.bridge.endpoint import read_endpoint
 from callmux.bridge.failures import LinkFailure, Reason
 from tests.bridge.bench import FakeListener
-from tests.support import real_loop, until
+from tests.support import SECONDS, real_loop, until
 
 GET = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -201,7 +201,7 @@ async def test_a_listener_without_tls_is_no_https_listener() -> None:
     async with FakeListener() as listener:
         client = HttpClient(read_endpoint(listener.url.replace("http:", "https:")))
         with pytest.raises(LinkFailure) as caught:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(SECONDS):
                 await asyncio.gather(client.connect(), _break(listener))
         assert caught.value.reason is Reason.UNREACHABLE
 

@@ -187,7 +187,7 @@ class Everything:
         return said("updated")
 
     async def do_told(self, ctx: Any, given: Any) -> types.CallToolResult:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while given["what"] not in self.told:
                 await asyncio.sleep(0.005)
         return said("yes")

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.support import SECONDS
+
 from .bench import Client, bench, interaction, over_carriers, over_revisions
 from .raw_server import Call, Json, Peer, RawServer, Refusal, text
 
@@ -239,7 +241,7 @@ async def test_what_is_withdrawn_before_it_was_looked_at_leaves_nothing_behind()
             client.notify("notifications/cancelled", {"requestId": "same"})
             server.peer.write(b'{"jsonrpc":"2.0","id":9,"method":"roots/list"}')
             server.peer.tell("notifications/cancelled", {"requestId": 9})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SECONDS):
             await client.session.quiet.wait()
         assert "same" not in client.raw
         client.answers["roots/list"] = ROOTS

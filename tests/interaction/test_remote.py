@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from callmux.upstream.health import State
+from tests.support import SECONDS
 
 from .bench import Bench, bench, interaction
 from .carriers import HttpDoor, SseDoor, listening
@@ -337,13 +338,13 @@ def _short_retry(door: HttpDoor) -> None:
 
 
 async def _opened(door: HttpDoor, n: int = 1) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SECONDS):
         while len(gets(door)) < n:
             await asyncio.sleep(0.005)
 
 
 async def server_peer(server: RawServer, n: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SECONDS):
         while len(server.peers) < n:
             await asyncio.sleep(0.005)
 
@@ -551,7 +552,7 @@ async def test_the_end_of_a_server_is_noticed_before_a_call(
             _short_retry(door)
         door.end()
         await serving.aclose()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SECONDS):
             while health(b).state is State.CONNECTED:
                 await asyncio.sleep(0.005)
         result = await client.call("a")

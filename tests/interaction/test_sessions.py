@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import SECONDS
+
 from .bench import Bench, Client, bench, interaction, over_carriers
 from .raw_server import Call, Json, RawServer, text
 
@@ -68,7 +70,7 @@ async def test_a_question_that_could_be_anybodys_is_nobodys(carrier: str, tmp_pa
     server = RawServer().has(a=ask)
     async with bench(server, carrier=carrier, tmp_path=tmp_path, single=False) as b:
         ann, bob = await named(b, "ann"), await named(b, "bob")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SECONDS):
             results = await asyncio.gather(ann.call("a", {"who": "ann"}), bob.call("a", {"who": "bob"}))
         for who, client, result in (("ann", ann, results[0]), ("bob", bob, results[1])):
             assert {question["params"]["for"] for question in client.asked} <= {who}

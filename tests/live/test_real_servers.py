@@ -196,7 +196,7 @@ def test_the_sdk_client_works_through_callmux_on_five_real_servers(
         async with Client(command, mode=mode, read_timeout_seconds=40) as client:
             for part in STORY:
                 await part(client, five)
-        await until("nothing of callmux is left", lambda: not marked(mark), 10)
+        await until("nothing of callmux is left", lambda: not marked(mark))
 
     with swept(mark):
         run(story(), 60)
@@ -221,5 +221,5 @@ async def test_a_server_behind_npx_leaves_nothing_when_callmux_is_killed(
         assert len(child.children(recursive=True)) >= 1
         family = [*client.ps.children(recursive=True)]
         client.process.kill()
-        await until("npx and all it started ended", lambda: not any(p.is_running() for p in family), 10)
+        await until("npx and all it started ended", lambda: not any(p.is_running() for p in family))
         assert marked(client.mark) == []

@@ -203,10 +203,11 @@ def test_a_restart_in_the_middle_of_a_renewal_keeps_what_can_be_kept(server: Gua
             assert await worked(client, "whoami") == "ann"
             server.control(die_after_refresh=True)
             async with asyncio.timeout(SECONDS):
-                while not server.control().get("refresh"):
+                while not server.control().get("unheard"):
                     await call(client, "whoami")
             client.ps.kill()
-        server.control(die_after_refresh=False)
+        # On a busy machine some tokens were renewed before.
+        renewed = server.control(die_after_refresh=False)["refresh"]
         async with callmux(tmp_path, "--config", file, env=state(tmp_path)) as client:
             await client.initialize()
             async with asyncio.timeout(SECONDS):
@@ -214,7 +215,7 @@ def test_a_restart_in_the_middle_of_a_renewal_keeps_what_can_be_kept(server: Gua
                     await asyncio.sleep(0.05)
             assert "died before it could keep" in client.said
         counts = server.control()
-        assert counts["refresh"] == counts["replay"] + 1
+        assert counts["refresh"] == counts["replay"] + renewed
 
     run(scenario())
 

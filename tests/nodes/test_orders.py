@@ -13,7 +13,7 @@ from callmux.nodes.register import Register
 from callmux.server_orders import Action, ServerOrder
 from callmux.stores.redis_connection import RedisConnection
 from tests.redis_server import RedisServer, connected, own_prefix
-from tests.support import real_loop
+from tests.support import SECONDS, real_loop
 
 
 def order(action: Action, server: str = "git", node: str = "", token: str = "") -> ServerOrder:
@@ -125,7 +125,7 @@ async def test_no_heartbeat_waits_for_a_server_that_takes_its_time(redis_url: st
         b.may.clear()
         await a.orders.tell(order("restart", "slow"))
         for _ in range(2):
-            await asyncio.wait_for(b.orders.look(), 10)
+            await asyncio.wait_for(b.orders.look(), SECONDS)
         assert b.done == []
         b.may.set()
         await b.orders._tasks.finished(10)

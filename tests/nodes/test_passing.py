@@ -16,7 +16,7 @@ from callmux.nodes.sealing import NodeKeys
 from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
 from callmux.transport.http.narrow import NarrowProtocol
 from callmux.transport.http.serve import HttpServer, bind
-from tests.support import real_loop, until
+from tests.support import SECONDS, real_loop, until
 from tests.transport.http.asgi import POSTED, Call
 
 KEYS = NodeKeys(b"a secret of all nodes")
@@ -144,7 +144,7 @@ async def test_the_node_sees_that_a_client_has_left() -> None:
         await call.until_sent(b": open")
         call.leave()
         assert await work is Fate.ANSWERED
-        await asyncio.wait_for(node.gone.wait(), 10)
+        await asyncio.wait_for(node.gone.wait(), SECONDS)
 
 
 @real_loop()
@@ -237,7 +237,7 @@ async def test_what_comes_once_a_client_may_not_stay_does_not_go_out() -> None:
         await call.until_sent(b"data: a")
         holds = False
         node.held.set()
-        assert await asyncio.wait_for(work, 10) is Fate.ANSWERED
+        assert await asyncio.wait_for(work, SECONDS) is Fate.ANSWERED
         assert call.complete
         assert b"data: b" not in call.body
 

@@ -18,7 +18,7 @@ from callmux.transport.http.repeats import ONCE
 from tests.live.harness import python_server, stdio
 from tests.nodes.pair import HEADERS, Pair, nodes
 from tests.redis_server import RedisServer
-from tests.support import real_loop, until
+from tests.support import SECONDS, real_loop, until
 from tests.transport.http.asgi import Call
 
 
@@ -117,7 +117,7 @@ async def test_what_a_node_hands_over_is_taken_by_one_that_remembers_it_as_the_o
         assert (await pair.ask(1, 2, "ping", id)).status == 200
         pair.cluster(0)._listener.leaving = True
         await pair.cluster(0).leave()
-        answer = await asyncio.wait_for(pair.ask(0, 3, "ping", id), 10)
+        answer = await asyncio.wait_for(pair.ask(0, 3, "ping", id), SECONDS)
         assert answer.status == 200
         assert pair.cluster(0).placing.counts["passedOn"] == 1
         assert len(pair.cluster(1).owners) == 1

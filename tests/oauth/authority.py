@@ -244,6 +244,7 @@ def application(url: str) -> Starlette:
                         return
 
                     await self.app(scope, receive, unheard)
+                    authority.counts["unheard"] += 1
                     await asyncio.sleep(authority.knobs["hang"] or 30)
                     return
                 await asyncio.sleep(authority.knobs["hang"])

@@ -13,7 +13,7 @@ from callmux.config.references import Reference
 from callmux.config.servers import HttpServer
 from callmux.oauth.entrance import Entrance
 from callmux.stores.tokens import TokenStore
-from tests.support import free_port, real_loop, until
+from tests.support import SECONDS, free_port, real_loop, until
 
 from .scene import Guarded, guarded
 
@@ -134,10 +134,10 @@ async def test_who_came_first_does_not_wait_for_a_sign_in_that_another_visit_rep
     address = await entrance.open()
     assert address is not None
     first = asyncio.ensure_future(visit(address))
-    await asyncio.wait_for(came.wait(), 10)
+    await asyncio.wait_for(came.wait(), SECONDS)
     second = asyncio.ensure_future(visit(address))
     with pytest.raises(aiohttp.ClientError):
-        await asyncio.wait_for(first, 10)
+        await asyncio.wait_for(first, SECONDS)
     second.cancel()
     await entrance.close()
     server.close()

@@ -9,7 +9,7 @@ import pytest
 from callmux.errors import StoreUnavailable
 from callmux.stores.redis_connection import CommandRefused, RedisConnection, Script
 from tests.redis_server import PATIENT, RedisServer, connected, connection, stopped
-from tests.support import real_loop, until
+from tests.support import SECONDS, real_loop, until
 
 ADD = Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
 
@@ -262,7 +262,7 @@ async def test_it_ends_even_where_its_client_swallows_that_it_is_cancelled() -> 
     redis = RedisConnection(client, "there", "x:", 5.0, 5.0)
     assert await redis.open()
     redis._doubt.set()
-    await asyncio.wait_for(client.busy.wait(), 10)
+    await asyncio.wait_for(client.busy.wait(), SECONDS)
     await redis.close()
     assert not len(redis._tasks)
     assert client.asked == 2

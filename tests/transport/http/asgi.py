@@ -24,7 +24,7 @@ from callmux.transport.http.exchange import Exchange, Route
 from callmux.transport.http.intake import BodyLimits
 from callmux.transport.http.listener import Listener
 from callmux.transport.http.web_session import WebSession
-from tests.support import loop_clock
+from tests.support import SECONDS, loop_clock
 
 KEY = b"k" * 32
 POSTED = {
@@ -167,7 +167,7 @@ class Call:
         self._news.set()
 
     async def until_sent(self, part: bytes) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SECONDS):
             while part not in self.body:
                 self._news.clear()
                 await self._news.wait()

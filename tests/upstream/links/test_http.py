@@ -21,7 +21,7 @@ from callmux.upstream.links.credentials import FixedHeaders
 from callmux.upstream.links.http import HttpLink
 from callmux.upstream.links.link import Listener
 from tests.interaction.carriers import listening
-from tests.support import real_loop, until
+from tests.support import SECONDS, real_loop, until
 
 Handler = Callable[[web.Request, dict[str, Any]], Any]
 
@@ -279,7 +279,7 @@ async def test_closing_is_bounded_though_the_server_holds_its_breath(monkeypatch
     async with linked(handle) as desk:
         desk.send("initialize", 1)
         await desk.answered(1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SECONDS):
             await desk.link.close()
 
 
@@ -677,5 +677,5 @@ async def test_giving_a_request_up_ends_its_stream() -> None:
         labelled(desk, 1)
         await asyncio.sleep(0.1)
         desk.link.abandon(1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SECONDS):
             await ended.wait()

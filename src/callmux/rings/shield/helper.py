@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import sys
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -122,7 +123,7 @@ class Helper:
                 stdout=asyncio.subprocess.PIPE,
                 **options,
             )
-            self._process = await unbroken(starting, _killed)
+            self._process = await unbroken(starting, _given_up)
         return self._process
 
     async def _end(self) -> None:
@@ -131,17 +132,23 @@ class Helper:
             return
         if process.stdin is not None:
             process.stdin.close()
+        # It has ended only when its output is read: by the job under way, or here.
+        over: Callable[[], Coroutine[Any, Any, object]] = (
+            process.wait if self._closed else process.communicate
+        )
         try:
-            async with asyncio.timeout(LAST_WORDS_SECONDS):
-                await process.communicate()
-        except BaseException as error:
-            await _killed(process)
-            if not isinstance(error, TimeoutError):
-                raise
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS_SECONDS):
+                    await over()
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await over()
 
 
-async def _killed(process: asyncio.subprocess.Process) -> None:
-    """Ends a process at once. It has ended when its output has: what it still says must be read."""
+async def _given_up(process: asyncio.subprocess.Process) -> None:
+    """Ends a process that has only just started."""
     with contextlib.suppress(ProcessLookupError):
         process.kill()
     if process.stdin is not None:
