@@ -1,4 +1,4 @@
-"""A load balancer in front of nodes: nginx or HAProxy, with the configuration that docs/cluster.md shows.
+"""A load balancer in front of nodes: nginx, HAProxy or Envoy, configured as docs/cluster.md shows.
 
 Called by `place`. The page's configurations are read from there, and only addresses are changed: what is
 tried is what is shown.
@@ -23,7 +23,7 @@ from tests.support import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "cluster.md"
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/usr/bin"
-KINDS = ("nginx", "haproxy")
+KINDS = ("nginx", "haproxy", "envoy")
 
 
 def program(kind: str) -> str:
@@ -47,16 +47,21 @@ def fitted(kind: str, text: str, port: int, nodes: Sequence[int]) -> str:
     """The configuration of the page for these ports of this machine."""
     lines = []
     for line in text.splitlines():
-        if re.match(r"\s*server (node\d+ )?10\.0\.0\.\d+:4860", line):
+        if re.search(r"10\.0\.0\.\d+(:|, port_value: )4860", line):
             if nodes:
                 shape, given = line, nodes
                 lines += [
-                    re.sub(r"node\d+", f"node{n}", re.sub(r"10\.0\.0\.\d+:4860", f"127.0.0.1:{at}", shape))
+                    re.sub(
+                        r"node\d+",
+                        f"node{n}",
+                        re.sub(r"10\.0\.0\.\d+(:|, port_value: )4860", rf"127.0.0.1\g<1>{at}", shape),
+                    )
                     for n, at in enumerate(given, 1)
                 ]
                 nodes = ()
             continue
         line = re.sub(r"^(\s*listen ).*;", rf"\g<1>127.0.0.1:{port};", line)
+        line = line.replace("address: 0.0.0.0, port_value: 80", f"address: 127.0.0.1, port_value: {port}")
         lines.append(re.sub(r"^(\s*bind ).*", rf"\g<1>127.0.0.1:{port}", line))
     return "\n".join(lines) + "\n"
 
@@ -78,6 +83,10 @@ async def front(kind: str, nodes: Sequence[int], mark: str) -> AsyncIterator[int
             )
             file.write_text(f"{around}{text}}}\n")
             command = [where, "-c", str(file), "-p", folder, "-e", "stderr"]
+        elif kind == "envoy":
+            file = file.with_suffix(".yaml")
+            file.write_text(text)
+            command = [where, "-c", str(file), "--disable-hot-restart", "--concurrency", "1", "-l", "warn"]
         else:
             file.write_text(f"global\n  maxconn 8192\n{text}")
             command = [where, "-db", "-f", str(file)]

@@ -22,7 +22,7 @@ from tests.live.harness import Json, environment, marked, python_server, stdio, 
 from tests.redis_server import RedisServer
 from tests.support import free_port
 
-from .front import front, listens
+from .front import KINDS, front, listens
 
 SECRET = "a-secret-of-all-nodes-of-the-trial"
 CONCURRENCY = 400
@@ -169,7 +169,7 @@ class Cluster:
         for process in marked(self.mark):
             with contextlib.suppress(psutil.Error):
                 line = " ".join(process.cmdline())
-                of_front = "callmux-nginx" in line or "callmux-haproxy" in line
+                of_front = any(f"callmux-{kind}" in line for kind in KINDS)
                 if process.pid not in but and not of_front and ("callmux" in line or "ledger" in line):
                     found.append(process)
         return found
