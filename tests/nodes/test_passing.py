@@ -124,6 +124,26 @@ async def test_a_stream_comes_through_as_it_comes_byte_for_byte() -> None:
 
 
 @real_loop()
+async def test_a_node_that_is_just_ending_is_gone() -> None:
+    """Its port may still take a connection when those that it had have ended."""
+    taken: list[object] = []
+
+    def end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(reader)
+        server.close()
+        writer.close()
+
+    server = await asyncio.start_server(end, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    facts = NodeFacts(id="there", name="there", address=f"http://127.0.0.1:{port}", version="1")
+    passing = Passing(KEYS, lambda: "here")
+    assert await passing.is_gone(facts)
+    assert len(taken) == 1
+    async with there() as (node, _):
+        assert not await passing.is_gone(node.facts)
+
+
+@real_loop()
 async def test_a_client_gets_no_head_before_the_stream_begins() -> None:
     """With a head alone it would have no id to go on from, and nobody would send its request again."""
     async with there() as (node, passing):

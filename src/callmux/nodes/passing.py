@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 1.0
+LOOKS = 3
+"""How often it is looked whether a node is gone that takes a connection and ends it: a killed process ends
+its own one after the other."""
+MOMENT_SECONDS = 0.1
 KEPT_SECONDS = 30.0
 """How long an idle connection to another node is kept: less than the node keeps it."""
 PATH = "/callmux/node"
@@ -268,14 +272,23 @@ class Passing:
     async def is_gone(self, node: NodeFacts) -> bool:
         """Whether nobody listens at its address any more."""
         parts = urlsplit(node.address)
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                _, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        except ConnectionRefusedError:
-            return True
-        except (OSError, TimeoutError):
-            return False
-        writer.close()
+        for _ in range(LOOKS):
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+            except ConnectionRefusedError:
+                return True
+            except (OSError, TimeoutError):
+                return False
+            try:
+                async with asyncio.timeout(MOMENT_SECONDS):
+                    await reader.read(1)
+            except TimeoutError:
+                return False
+            except OSError as error:
+                log.debug("node %s ends: %s", node.id, error)
+            finally:
+                writer.close()
         return False
 
 
