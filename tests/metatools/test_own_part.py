@@ -90,3 +90,28 @@ def test_what_status_does_not_say_is_not_made_up() -> None:
     part = own_part({"schemaCompression": compression, "listener": {"reloads": 3}}, PART, (), {})
     assert part["schemaCompression"] == {"enabled": True}
     assert part["listener"] == {"reloads": 3}
+
+
+def test_of_nodes_it_shows_the_clients_own_servers_and_nothing_that_counts_others() -> None:
+    node = {"id": "n.1", "name": "n", "state": "up", "version": "1", "sessions": 7, "new": "of everybody"}
+    cluster = {
+        "id": "n.1",
+        "name": "n",
+        "away": [],
+        "sessions": 7,
+        "passedOn": 3,
+        "lost": [],
+        "nodes": [{**node, "servers": {"a": "ready", "b": "down"}, "self": True}, {"id": "m.1", "name": "m"}],
+    }
+    part = own_part({**FACTS, "listener": {"cluster": cluster}}, PART, (), {"sessionId": "mine"})
+    about = {key: node[key] for key in ("id", "name", "state", "version")}
+    assert part["listener"]["cluster"] == {
+        "id": "n.1",
+        "name": "n",
+        "away": [],
+        "nodes": [
+            {**about, "self": True, "servers": {"a": "ready"}},
+            {"id": "m.1", "name": "m", "servers": {}},
+        ],
+    }
+    assert without_others({"cluster": cluster}, {}) == {"cluster": cluster}

@@ -28,6 +28,8 @@ _COUNTED = {"sessions": "activeSessions", "activeToolCalls": "activeToolCallCoun
 _OF_OTHERS = frozenset(
     {"scopedStdioClients", "unresolvedSessionCwd", "usage", *_OF_SESSIONS, *_COUNTED.values()}
 )
+_OF_NODES = ("id", "name", "away")
+_OF_NODE = ("id", "name", "state", "version", "self", "leaving")
 _RECORD_NAMES = ("addedTools", "removedTools", "toolFilter")
 
 
@@ -63,6 +65,8 @@ def own_part(
         part |= {"recipes": shown, "recipeCount": len(shown)}
     if (listener := facts.get("listener")) is not None:
         part["listener"] = _session(listener, about.get("sessionId"))
+        if (cluster := listener.get("cluster")) is not None:
+            part["listener"]["cluster"] = _nodes(cluster, seen)
     return part
 
 
@@ -97,6 +101,18 @@ def _record(server: Mapping[str, Any], seen: Catalogue) -> dict[str, Any]:
     if "exposedTools" in shown:
         shown["exposedTools"] = len(own)
     return shown
+
+
+def _nodes(cluster: Mapping[str, Any], seen: Catalogue) -> dict[str, Any]:
+    """The nodes, each with the client's own servers. How many sessions they have is of everybody."""
+    nodes = [
+        {
+            **{key: node[key] for key in _OF_NODE if key in node},
+            "servers": {name: how for name, how in node.get("servers", {}).items() if name in seen.servers},
+        }
+        for node in cluster.get("nodes", ())
+    ]
+    return {**{key: cluster[key] for key in _OF_NODES if key in cluster}, "nodes": nodes}
 
 
 def _session(listener: Mapping[str, Any], session: str | None) -> dict[str, Any]:

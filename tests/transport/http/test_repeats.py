@@ -269,3 +269,70 @@ def test_what_is_told_is_an_answer() -> None:
     line = unknown(Request(5, "tools/call", None))
     assert json.loads(line)["id"] == 5
     assert isinstance(jsonrpc.parse(line), jsonrpc.Response)
+
+
+async def test_a_request_that_is_refused_for_its_id_gets_nothing_of_the_one_in_flight() -> None:
+    house, others = one_of_several()
+    session = await house.greets()
+    first = house.begins(asked(house, "slow", session))
+    await settle()
+    for _ in range(2):
+        assert (await house.answers(asked(house, "write", session, OTHER))).status == 400
+    again = house.begins(asked(house, "slow", session))
+    await settle()
+    house.desk.go.set()
+    assert (await again).json["result"] == {"did": "slow"}
+    await first
+    assert others.claims == [], "what is refused is not claimed"
+    assert len(house.desk.params) == 1
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/json, text/event-stream"])
+async def test_a_batch_that_comes_again_after_its_answers_gets_them_all(accept: str) -> None:
+    house, _ = one_of_several()
+    session = await house.greets("2025-03-26")
+    batch = [{"id": 5, "method": "safe"}, {"id": 6, "method": "write"}]
+    first, again = [
+        await house.answers(post(batch, session, **{ONCE: NAME, "accept": accept})) for _ in range(2)
+    ]
+    assert first.body == again.body
+    assert b'"id":5' in again.body
+    assert b'"id":6' in again.body
+    assert len(house.desk.params) == 2
+
+
+async def test_a_request_that_was_cancelled_gets_no_answer_of_an_earlier_one_of_its_id() -> None:
+    house, _ = one_of_several()
+    session = await house.greets()
+    assert (await house.answers(asked(house, "write", session))).json["result"] == {"did": "write"}
+    second = house.begins(asked(house, "slow", session, OTHER))
+    await settle()
+    cancelled = {"method": "notifications/cancelled", "params": {"requestId": 5}}
+    assert (await house.answers(post(cancelled, session))).status == 202
+    await second
+    house.desk.go.set()
+    assert (await house.answers(asked(house, "slow", session, OTHER))).json["result"] == {"did": "slow"}
+
+
+async def test_nothing_begins_in_a_session_that_has_gone_elsewhere_meanwhile() -> None:
+    house, others = one_of_several()
+    session = await house.greets()
+    seat = house.listener.table.get(session)
+    assert seat is not None
+    asking, go = asyncio.Event(), asyncio.Event()
+
+    async def claim(whose: str, name: str) -> bool:
+        asking.set()
+        await go.wait()
+        return True
+
+    others.claim = claim  # type: ignore[method-assign]
+    waiting = house.begins(asked(house, "write", session))
+    await settle()
+    assert asking.is_set()
+    for left in house.listener.release([session]):
+        await house.listener.end(left)
+    go.set()
+    got = await waiting
+    assert (got.status, house.desk.params) == (503, [])
+    assert "nothing was begun" in got.json["error"]["message"]

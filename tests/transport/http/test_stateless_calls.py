@@ -22,6 +22,7 @@ from callmux.transport.http.streams import PATIENCE_SECONDS
 from tests.support import play, settle
 from tests.transport.http.asgi import House
 from tests.transport.http.test_direct import shown
+from tests.transport.http.test_repeats import one_of_several
 from tests.transport.http.wire import ALONE, Connection, Server, alone, post
 
 STREAM = "text/event-stream"
@@ -439,3 +440,18 @@ async def _played(kind: type[NarrowProtocol], script: list[Step]) -> object:
 @given(st.lists(steps, min_size=1, max_size=8))
 def test_a_client_cannot_tell_the_two_ways_apart(script: list[Step]) -> None:
     assert play(_played(DirectProtocol, script)) == play(_played(NarrowProtocol, script)), repr(script)
+
+
+@pytest.mark.parametrize("several", [False, True])
+async def test_what_goes_on_with_a_request_is_looked_for_at_other_nodes_though_its_head_is_known(
+    several: bool,
+) -> None:
+    house, others = one_of_several() if several else (House(), None)
+    _server, connection = await _known(house=house)
+    cycle = connection.protocol.cycle
+    connection.send(_call(2, requestState="elsewhere", inputResponses={}))
+    await connection.settle()
+    assert (connection.protocol.cycle is cycle) is (others is None)
+    connection.send(_call(3))
+    await connection.settle()
+    assert connection.answers[-1].json["id"] == 3

@@ -139,3 +139,17 @@ async def test_a_bell_wakes_all_who_wait_and_keeps_nobody_who_has_left() -> None
     assert [task.cancelled() for task in waiting] == [True, False, False]
     assert all(task.done() for task in waiting)
     assert bell._waiting == ()
+
+
+def test_the_answers_of_a_stream_are_known_again_from_what_was_kept_of_it() -> None:
+    stream = Stream("7")
+    stream.push(b'{"jsonrpc":"2.0","method":"notifications/progress","params":{}}')
+    answers = [
+        b'{"jsonrpc":"2.0","id":1,"result":{}}',
+        b'{"jsonrpc":"2.0","id":2,"error":{"code":1,"message":""}}',
+    ]
+    for answer in answers:
+        stream.push(answer, is_answer=True)
+    stream.finish()
+    again = Stream.again(stream.finished_as())
+    assert stream.answers() == again.answers() == answers

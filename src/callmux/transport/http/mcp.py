@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -42,6 +41,7 @@ UNANSWERED = (
     "The session ended here before the answer was there, and whether it was done is unknown: look whether it"
     " was, before asking again"
 )
+_MOVED = "The session has ended here and nothing was begun: ask again"
 _NOT_FOUND = "Unknown session: it has ended. Re-initialize to begin a new one"
 
 
@@ -126,6 +126,9 @@ async def _answer(
     try:
         begun = None if attempt is None else await attempt.stream(seat, requests)
         if begun is None:
+            if attempt is not None and seat.closed:
+                # Another node may have taken it over while this one asked whether the requests may begin.
+                raise Refusal(503, _MOVED, -32000, requests[0].id, headers={"Retry-After": "1"})
             stream = _begun(seat, requests)
             for part in broken:
                 stream.push(jsonrpc.failure(part.id, part.code, part.message), is_answer=True)
@@ -145,8 +148,7 @@ def _begun(seat: WebSession, requests: list[Request]) -> Stream:
     Raises:
         Refusal: One of them has the id of another one that is in flight.
     """
-    ids = Counter(request.id for request in requests)
-    if (taken := next((id for id, n in ids.items() if n > 1 or id in seat.answering), None)) is not None:
+    if (taken := seat.taken([request.id for request in requests])) is not None:
         # The one in flight keeps its stream and its answer.
         raise Refusal(400, "Invalid request: a request of this id is still in flight", -32600, taken)
     stream = seat.open_stream(requests[0].id)

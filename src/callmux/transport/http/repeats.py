@@ -71,15 +71,19 @@ class NamedAttempt:
 
     async def stream(self, seat: WebSession, requests: Sequence[Request]) -> Stream | None:
         """What an attempt before this one brings or has brought; None where these requests are to begin."""
-        first = requests[0].id
+        first, ids = requests[0].id, [request.id for request in requests]
         if (stream := await self._begun_here(seat, first)) is not None:
             return stream
+        if seat.taken(ids) is not None:
+            # Another request is in flight with one of them: this one is refused, and that one keeps its name.
+            return None
         may_begin = await self.may_begin(requests)
         # Meanwhile the other attempt may have begun: it waited for the same.
         if (stream := await self._begun_here(seat, first)) is not None:
             return stream
         if may_begin:
-            seat.attempted(first, self._name)
+            if seat.taken(ids) is None:
+                seat.attempted(first, self._name)
             return None
         stream = Stream(request_stream(first))
         for request in requests:

@@ -26,6 +26,9 @@ from callmux.transport.http.plain import PlainCalls, PlainCarrier, PlainReply, m
 from callmux.transport.http.stateless import RESULT, code_of, go_on, has_left, note, read
 from callmux.transport.http.streams import Stream
 
+GOES_ON = b"requestState"
+"""Stands in what goes on with a request that waits for its client, perhaps at another node."""
+
 
 class StatelessReply(PlainReply, eq=False):
     """The answer to one plain request without a session.
@@ -95,7 +98,9 @@ class StatelessCalls:
     def begin(self, carrier: PlainCarrier, head: StatelessHead, named: Named, body: bytes) -> bool:
         """Takes a request. Whether it can: else nothing has happened, and it must go the long way."""
         listener, calls = self._listener, self._calls
-        if not calls.takes(head, body) or (found := self._read(head, named, body)) is None:
+        if not calls.takes(head, body) or (listener.nodes is not None and GOES_ON in body):
+            return False
+        if (found := self._read(head, named, body)) is None:
             return False
         message, about = found
         id, now, gate = request_id(None), self._now(), head.gate

@@ -12,6 +12,7 @@ from collections import deque
 from itertools import takewhile
 from typing import Protocol
 
+from callmux.protocol.jsonrpc import Failure, Response, parse
 from callmux.stores.replay import FinishedStream
 
 PATIENCE_SECONDS = 2.0
@@ -105,7 +106,11 @@ class Stream:
 
     def answers(self) -> list[bytes]:
         """The answers that are kept, in order."""
-        return [data for _, data in self._answers.since(0)]
+        found = [data for _, data in self._answers.since(0)]
+        if found or self.record is None:
+            return found
+        # What was kept of a stream does not say which of its events are answers.
+        return [data for _, data in self.record.events if isinstance(parse(data), Response | Failure)]
 
     def last_answer(self) -> bytes | None:
         """The last answer that is kept; None where there is none."""

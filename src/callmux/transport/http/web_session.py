@@ -7,7 +7,8 @@ older transport.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable
+from collections import Counter
+from collections.abc import Awaitable, Sequence
 
 from callmux.protocol.jsonrpc import Id
 from callmux.protocol.sse import REQUEST_STREAMS, request_stream
@@ -94,6 +95,12 @@ class WebSession:
         self.answering[id] = stream
         stream.owed += 1
 
+    def taken(self, ids: Sequence[Id]) -> Id | None:
+        """The first of these ids that another request in flight has, or another one of them; None where all
+        may begin."""
+        counted = Counter(ids)
+        return next((id for id, n in counted.items() if n > 1 or id in self.answering), None)
+
     def attempted(self, id: Id, name: str) -> None:
         """A request begins that a load balancer may send again under this name."""
         self.attempts.pop(id, None)
@@ -101,6 +108,10 @@ class WebSession:
         spent = len(self.attempts) - MOST_ATTEMPTS
         for old in [old for old in self.attempts if old not in self.answering][: max(0, spent)]:
             del self.attempts[old]
+
+    def _unnamed(self, key: str) -> None:
+        for id in [id for id in self.attempts if request_stream(id) == key]:
+            del self.attempts[id]
 
     def sent(self, id: Id, line: bytes) -> bool:
         """The answer to a plain request is on its way, and perhaps does not arrive. Gives whether that is
@@ -188,7 +199,10 @@ class WebSession:
             stream.owed -= 1
             if not stream.owed:
                 stream.finish()
-                if not stream.is_empty and self.kind == STREAMABLE:
+                if stream.is_empty:
+                    # What is kept under its name is of an earlier request of this id.
+                    self._unnamed(stream.key)
+                elif self.kind == STREAMABLE:
                     self._put(stream)
 
     def end(self) -> None:
