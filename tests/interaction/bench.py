@@ -20,6 +20,7 @@ import pytest
 
 from callmux.clock import Clock
 from callmux.config.check import check_document
+from callmux.process import host as host_module
 from callmux.process.host import Host
 from callmux.protocol import jsonrpc
 from callmux.session.session import Session
@@ -229,6 +230,7 @@ async def bench(
     entries: dict[str, Json] | None = None,
     env: dict[str, str] | None = None,
     clock: Clock | None = None,
+    greets_late: bool = True,
     **config: Any,
 ) -> AsyncIterator[Bench]:
     """A host in front of these servers.
@@ -239,6 +241,7 @@ async def bench(
         entries: Further servers by name.
         env: Further variables of the environment.
         clock: Time, where a test moves it.
+        greets_late: Whether a client is greeted once servers are up, however busy the machine is.
         config: Further keys of the configuration.
     """
     in_memory = {server.name: server for server in servers}
@@ -256,6 +259,8 @@ async def bench(
             all[server.name] = {**carried_by, **(entry or {})}
         all.update(entries or {})
         stack.enter_context(mock.patch.object(pool, "open_link", opened))
+        if greets_late:
+            stack.enter_context(mock.patch.object(host_module, "GREETING_SECONDS", SECONDS))
         document = {"servers": all, "reconnectPolicy": {"initialDelayMs": 10, "jitterRatio": 0}, **config}
         checked = check_document(document)
         assert not checked.errors, checked.errors

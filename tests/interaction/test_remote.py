@@ -25,12 +25,12 @@ SOON: Json = {"reconnectPolicy": {"initialDelayMs": 5, "maxDelayMs": 20, "jitter
 
 
 @contextlib.asynccontextmanager
-async def remote(door: HttpDoor | SseDoor, **entry: Any) -> AsyncIterator[Bench]:
+async def remote(door: HttpDoor | SseDoor, *, greets_late: bool = True, **entry: Any) -> AsyncIterator[Bench]:
     """A host in front of this door, by whichever transport it turns out to have."""
     async with listening(door.handle) as origin:
         path = "/sse" if isinstance(door, SseDoor) else "/mcp"
         entries = {"raw": {"url": origin + path, **entry}}
-        async with bench(entries=entries, **SOON) as b:
+        async with bench(entries=entries, greets_late=greets_late, **SOON) as b:
             yield b
         door.end()
 
@@ -94,7 +94,8 @@ async def test_no_request_overtakes_the_end_of_the_handshake() -> None:
                 order.append(method)
             return await super().handle(request)
 
-    async with remote(Slow(RawServer().has(a=text("1"))), transport="streamable-http") as b:
+    slow = Slow(RawServer().has(a=text("1")))
+    async with remote(slow, transport="streamable-http", greets_late=False) as b:
         client = b.client()
         await client.greet()
         pending = client.send("tools/call", {"name": "a"})

@@ -225,7 +225,7 @@ async def test_a_second_process_tells_the_same_before_its_servers_are_up(tmp_pat
                 return greet(call)
 
             one.answers("initialize", slowly)
-        async with bench(one, env=env, tmp_path=tmp_path, **INDEX) as at:
+        async with bench(one, env=env, tmp_path=tmp_path, greets_late=False, **INDEX) as at:
             if not again:
                 await at.greeted()
                 await until(kept, "the listing is kept")

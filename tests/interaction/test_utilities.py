@@ -258,7 +258,7 @@ async def test_a_level_set_before_the_servers_are_up_reaches_them() -> None:
         await up.wait()
         return greet(call)
 
-    async with bench(server.answers("initialize", late)) as b:
+    async with bench(server.answers("initialize", late), greets_late=False) as b:
         client = b.client()
         await client.greet()
         pending = client.send("logging/setLevel", {"level": "error"})
