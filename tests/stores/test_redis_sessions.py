@@ -95,3 +95,21 @@ async def test_what_cannot_be_read_is_as_if_it_were_not_there(
         await redis.run("SET", redis.key("session", session_mark("id")), b"\xff{")
         assert await RedisSessions(redis).get("id") is None
         assert "could not read a session" in caplog.text
+
+
+@real_loop()
+async def test_ends_are_told_once_to_everybody_who_looks(redis_url: str) -> None:
+    async with connected(redis_url) as redis:
+        store = RedisSessions(redis)
+        await store.end("before", 60)
+        first, told = await store.ended("", ["before"])
+        assert told == []
+        await store.end("a", 60)
+        await store.end("b", 60)
+        second, told = await store.ended(first, ["a", "c"])
+        assert (told, second != first) == (["a"], True)
+        assert await store.ended(second, ["a", "b"]) == (second, [])
+        assert await store.ended("0-0", iter(["before", "b"])) == (second, ["before", "b"])
+        stream = redis.key("ended")
+        assert 0 < await redis.run("PTTL", stream) <= 3600_000
+        assert b'"a"' not in repr(await redis.run("XRANGE", stream, "-", "+")).encode()

@@ -13,7 +13,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,7 @@ class SharedState:
         configuration: Whether this listener has the newest.
         listeners: Who shares it.
         process: Stands for this process in what it gives to clients.
+        hear: Hears of sessions that were ended at other listeners; None where there are none here.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class SharedState:
         self.overlay: RedisOverlay | None = overlay
         self.configuration = RedisConfiguration(self.connection)
         self.listeners = RedisListeners(self.connection, time.time)
+        self.hear: Callable[[], Awaitable[None]] | None = None
         self.process = secrets.token_hex(PROCESS_CHARS // 2)
         self._name = f"{socket.gethostname()} (process {os.getpid()})"
         self._strange = ""

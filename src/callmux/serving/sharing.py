@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 COMPARED_SECONDS = 5.0
-"""How often configurations are compared, and secrets."""
+"""How often configurations are compared, and secrets; and how often ends of sessions are heard of."""
 
 
 async def shared_by(config: Config, base_dir: Path, env: Mapping[str, str]) -> SharedState | None:
@@ -60,6 +60,7 @@ def share_sessions(shared: SharedState, listener: Listener, host: Host, key: byt
     listener.configure(host.runtime.config, listener.limits)
     host.dispatch.changed = sessions.changed
     shared.connection.when_returned(sessions.returned)
+    shared.hear = sessions.hear
 
 
 async def node_of(
@@ -102,6 +103,8 @@ async def keep_comparing(shared: SharedState, host: Host, reading: ConfigReader)
     end = host.bus.subscribe(Configured, take_effect)
     try:
         while True:
+            if shared.hear is not None:
+                await shared.hear()
             await shared.keep_company()
             await shared.configuration.look()
             await asyncio.sleep(COMPARED_SECONDS)

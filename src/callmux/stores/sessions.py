@@ -6,6 +6,7 @@ by itself needs no such store: its sessions are in its table.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -77,4 +78,12 @@ class KeptSessions(Protocol):
 
         Args:
             seconds: How long that is remembered.
+        """
+
+    async def ended(self, after: str, here: Iterable[str]) -> tuple[str, list[str]]:
+        """Those of some sessions that were ended lately, at whichever listener.
+
+        Args:
+            after: What was given the last time; empty for the first, when nothing is told.
+            here: The sessions.
         """

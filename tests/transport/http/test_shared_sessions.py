@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ class Shelf:
     def __init__(self) -> None:
         self.kept: dict[str, KeptSession | Over] = {}
         self.seconds: dict[str, float] = {}
+        self.over: list[str] = []
         self.puts = 0
         self.away = False
 
@@ -56,6 +58,12 @@ class Shelf:
     async def end(self, id: str, seconds: float) -> None:
         await self._there()
         self.kept[id], self.seconds[id] = OVER, seconds
+        self.over.append(id)
+
+    async def ended(self, after: str, here: Iterable[str]) -> tuple[str, list[str]]:
+        await self._there()
+        told = self.over[int(after) :] if after else []
+        return str(len(self.over)), [id for id in here if id in told]
 
 
 def sharing(shelf: Shelf, subscriptions: list[str] | None = None, **config: Any) -> House:
@@ -134,6 +142,26 @@ async def test_one_that_was_ended_at_any_listener_is_over_at_all() -> None:
     await here.listener.shared.renew()
     assert len(here.listener.table) == 0
     assert await recalled(here, seat.id) is None
+
+
+async def test_one_that_was_ended_elsewhere_is_over_here_as_soon_as_that_is_heard() -> None:
+    shelf = Shelf()
+    here, there = sharing(shelf), sharing(shelf)
+    shared = here.listener.shared
+    assert shared is not None
+    await shared.hear()
+    seat, stays = await begun(here), await begun(here)
+    other = await recalled(there, seat.id)
+    assert other is not None
+    await there.listener.leave(other)
+    shelf.away = True
+    await shared.hear()
+    assert here.listener.table.get(seat.id) is not None
+    shelf.away = False
+    await shared.hear()
+    assert here.listener.table.get(seat.id) is None
+    assert here.listener.table.get(stays.id) is not None
+    await shared.hear()
 
 
 async def test_nobody_else_gets_it_and_they_cannot_tell_that_it_is_there() -> None:

@@ -64,6 +64,7 @@ class SharedSessions:
         self._begun: dict[str, float] = {}
         self._kept: dict[str, KeptSession | None] = {}
         self._reviving: set[str] = set()
+        self._heard = ""
 
     def __repr__(self) -> str:
         return f"SharedSessions({len(self._kept)} of this listener)"
@@ -115,6 +116,16 @@ class SharedSessions:
             for seat, goes_on in zip(some, go_on, strict=True):
                 if not goes_on:
                     await self._table.remove(seat.id)
+
+    async def hear(self) -> None:
+        """Ends those that were ended at another listener since the last time."""
+        try:
+            self._heard, over = await self._store.ended(self._heard, list(self._kept))
+        except StoreUnavailable as error:
+            log.debug("it is not known which sessions were ended elsewhere: %s", error)
+            return
+        for id in over:
+            await self._table.remove(id)
 
     def returned(self) -> None:
         """The store is there again: perhaps it has lost what it had, and it did not hear what is new."""
