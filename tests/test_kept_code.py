@@ -160,6 +160,19 @@ def a_link(path: Path) -> None:
     path.symlink_to("elsewhere")
 
 
+def too_large(path: Path) -> None:
+    os.truncate(path, 2**40)
+
+
+def of_two_kinds(path: Path) -> None:
+    content = marshal.dumps(7)
+    path.write_bytes(importlib.util.source_hash(content) + content)
+
+
+def sealed_nonsense(path: Path) -> None:
+    path.write_bytes(importlib.util.source_hash(b"nonsense") + b"nonsense")
+
+
 def unreadable(path: Path) -> None:
     path.unlink()
     path.symlink_to(path)
@@ -169,7 +182,7 @@ def unreadable(path: Path) -> None:
     "broken",
     [
         *(cut, emptied, zeros, one_bit, no_code, a_compiled_file),
-        *(a_folder, a_pipe, a_link, unreadable),
+        *(a_folder, a_pipe, a_link, unreadable, too_large, of_two_kinds, sealed_nonsense),
     ],
 )
 def test_a_file_that_is_broken_or_none_of_ours_is_as_none(
@@ -190,6 +203,56 @@ def test_half_a_file_beside_the_source_is_compiled_too(
     cut(beside)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     assert [load(home, source), load(home, source)] == [(1, True), (1, False)]
+
+
+@pytest.mark.parametrize("spoiled", ["half", "earlier", "other Python", "nothing there"])
+def test_what_python_cannot_mend_beside_the_source_is_kept(
+    spoiled: str, home: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an installation of the system's, which this user may not write in."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    assert load(home, source) == (1, True)
+    (beside,) = source.parent.rglob("*.pyc")
+    if spoiled == "half":
+        cut(beside)
+    elif spoiled == "earlier":
+        os.utime(source, (1000, 1000))
+    elif spoiled == "other Python":
+        beside.write_bytes(b"abcd" + beside.read_bytes()[4:])
+    else:
+        beside.unlink()
+    monkeypatch.setattr(KeepingLoader, "set_data", lambda *given, **named: None)
+    assert [load(home, source), load(home, source)] == [(1, True), (1, False)]
+
+
+def test_a_python_that_keeps_nothing_anywhere_has_its_code_kept(
+    home: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys.implementation, "cache_tag", None)
+    assert [load(home, source), load(home, source)] == [(1, True), (1, False)]
+
+
+def gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `pip uninstall` leaves a process that runs."""
+    monkeypatch.delattr(callmux, "code_keeper")
+    monkeypatch.setitem(sys.modules, "callmux.code_keeper", None)
+
+
+def of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(code_keeper, "sweep")
+
+
+def with_other_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_keeper, "write", lambda directory: None)
+
+
+@pytest.mark.parametrize("replaced", [gone, of_another_version, with_other_arguments])
+def test_what_is_imported_while_callmux_is_replaced_is_compiled_as_ever(
+    replaced: Callable[[pytest.MonkeyPatch], None], home: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced(monkeypatch)
+    assert [load(home, source), load(home, source)] == [(1, True), (1, True)]
 
 
 def test_what_python_has_beside_the_source_is_used_and_not_kept_twice(

@@ -2,10 +2,13 @@
 
 import os
 import sys
+from io import TextIOWrapper
 
 
 def main() -> int:
     """Runs the command line of this process. Gives the exit code."""
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        _open_standard_streams()
     if not _python_keeps_code():
         from callmux.kept_code import begin
 
@@ -13,6 +16,20 @@ def main() -> int:
     from callmux.cli.main import main as run
 
     return run()
+
+
+def _open_standard_streams() -> None:
+    """Opens those that whoever started us has closed: whatever is opened next would have their numbers."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = sys.stdout or _unread(1)
+    sys.stderr = sys.stderr or _unread(2)
+
+
+def _unread(descriptor: int) -> TextIOWrapper:
+    return os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", closefd=False)
 
 
 def _python_keeps_code() -> bool:

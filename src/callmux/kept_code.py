@@ -27,6 +27,10 @@ from types import CodeType
 
 VARIABLE = "CALLMUX_BYTE_CODE"
 HASH_BYTES = 8
+HEAD_BYTES = 16
+"""What stands before the code in a compiled file: magic number, flags, then time and size of the source."""
+MOST_BYTES = 16 * 1024 * 1024
+"""A file of more is none of ours."""
 DAY_SECONDS = 86_400
 _FLAGS = 0 if os.name != "posix" else os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STANDARD_HOOK = "FileFinder.path_hook.<locals>.path_hook_for_FileFinder"
@@ -85,6 +89,13 @@ def key_of(path: str | os.PathLike[str]) -> Key:
     return os.fspath(path), about.st_mtime_ns, about.st_ctime_ns, about.st_size
 
 
+def fits(head: bytes, source: os.stat_result) -> bool:
+    """Whether a compiled file that begins so is of this Python and of a source as it is now."""
+    numbers = int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF
+    named = int.from_bytes(head[8:12], "little"), int.from_bytes(head[12:16], "little")
+    return head[:4] == MAGIC_NUMBER and named == numbers
+
+
 class KeptCode:
     """The directory, as far as it is there.
 
@@ -128,7 +139,8 @@ class KeptCode:
         except (OSError, ValueError):
             return None
         try:
-            data = os.read(file, os.fstat(file).st_size)
+            size = os.fstat(file).st_size
+            data = os.read(file, size) if size <= MOST_BYTES else b""
         except OSError:
             return None
         finally:
@@ -137,7 +149,10 @@ class KeptCode:
         content = data[HASH_BYTES:]
         if data[:HASH_BYTES] != source_hash(content):
             return None
-        kept, code = marshal.loads(content)
+        try:
+            kept, code = marshal.loads(content)
+        except (ValueError, EOFError, TypeError):
+            return None
         return code if kept == key and isinstance(code, CodeType) else None
 
     def keep(self, module: str, key: Key, code: CodeType) -> None:
@@ -146,24 +161,27 @@ class KeptCode:
             return
         # Its own code is not kept: it is read in only to write.
         self.writes = False
+        try:
+            self._keep(self.place, module, key, code)
+        except Exception:  # noqa: BLE001 - callmux may be removed or another one by now: the import goes on
+            return
+        self.writes = True
+
+    def _keep(self, place: tuple[str, str], module: str, key: Key, code: CodeType) -> None:
         from callmux.code_keeper import is_settled, opened, sweep, write
 
-        self.writes = True
         if not is_settled(key[2]):
             return
         content = marshal.dumps((key, code))
-        try:
-            if self.descriptor is None:
-                self.descriptor = opened(*self.place)
-                if not is_private(os.fstat(self.descriptor)):
-                    self.close()
-                    return
-            if not self._swept:
-                sweep(self.descriptor)
-                self._swept = True
-            write(self.descriptor, module, source_hash(content) + content)
-        except (OSError, ValueError):
-            self.writes = False
+        if self.descriptor is None:
+            self.descriptor = opened(*place)
+            if not is_private(os.fstat(self.descriptor)):
+                self.close()
+                raise PermissionError("others may reach the directory")
+        if not self._swept:
+            sweep(self.descriptor)
+            self._swept = True
+        write(self.descriptor, module, source_hash(content) + content)
 
     def close(self) -> None:
         """Nothing is looked up or written any more."""
@@ -178,6 +196,7 @@ class KeepingLoader(SourceFileLoader):
 
     kept: KeptCode
     _compiled: CodeType | None = None
+    _is_broken = False
 
     def get_code(self, fullname: str) -> CodeType | None:
         """The code of a module."""
@@ -199,10 +218,18 @@ class KeepingLoader(SourceFileLoader):
             return super().get_code(fullname)
         except (EOFError, ValueError, TypeError):
             # Half a file beside the source, of which Python looks at the beginning only.
+            self._is_broken = True
             return self.source_to_code(self.get_data(self.path), self.path)
 
     def _python_keeps(self) -> bool:
-        return not sys.dont_write_bytecode and os.path.exists(cache_from_source(self.path))
+        """Whether Python has kept what it compiled just now: what is there may be of an earlier source."""
+        if sys.dont_write_bytecode or self._is_broken:
+            return False
+        try:
+            with open(cache_from_source(self.path), "rb") as file:
+                return fits(file.read(HEAD_BYTES), os.stat(self.path))
+        except (OSError, NotImplementedError):
+            return False
 
     def source_to_code(self, *given: object, **named: object) -> CodeType:  # type: ignore[override]
         """Compiles, for which Python asks only where it has found nothing beside the source."""

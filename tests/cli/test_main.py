@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from callmux.cli.commands import COMMANDS
 from callmux.cli.main import READER_LEFT, main
 from callmux.cli.parsing import Given
 from callmux.errors import CallmuxError
-from tests.support import python
+from tests.support import SECONDS, python
 
 
 @pytest.fixture
@@ -186,3 +187,35 @@ def test_a_start_is_not_held_up_by_the_collector_which_works_again_whatever_come
     monkeypatch.setattr(serve, "run", run)
     assert main([]) == 1
     assert (seen, gc.isenabled()) == ([False], True)
+
+
+STREAMS = """
+import os
+import sys
+from callmux.__main__ import main
+
+sys.argv = ["callmux", "help"]
+code = main()
+null = os.stat(os.devnull)
+for number in map(int, os.environ["CLOSED"].split()):
+    assert os.path.samestat(os.fstat(number), null) and os.get_inheritable(number)
+print("an é", file=sys.stderr)
+os._exit(code)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes them")
+@pytest.mark.parametrize("closed", ["0", "1", "2", "0 1 2"])
+def test_a_program_that_was_started_without_a_standard_stream_works_and_gives_its_number_to_nothing_else(
+    closed: str,
+) -> None:
+    without = " ".join(f"{number}>&-" for number in closed.split())
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {without}', "sh", sys.executable, "-c", STREAMS],
+        env={**os.environ, "CLOSED": closed, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    assert bool(done.stdout) is ("1" not in closed)
+    assert done.stderr.decode() == ("" if "2" in closed else "an é\n")

@@ -15,13 +15,11 @@ from pathlib import Path
 
 import msgspec
 
-from callmux.kept_code import VARIABLE, KeptCode, is_of_user, key_of
+from callmux.kept_code import HEAD_BYTES, VARIABLE, KeptCode, fits, is_of_user, key_of
 
 PACKAGE = Path(__file__).parents[1]
 STARTING = ("config", "process", "protocol", "rings", "router", "session", "transport", "upstream")
 """The packages of which a start reads in most."""
-HEAD_BYTES = 16
-"""What stands before the code in a compiled file: magic number, flags, then time and size of the source."""
 
 
 class ByteCode(msgspec.Struct, frozen=True):
@@ -105,8 +103,6 @@ def _is_compiled(source: Path) -> bool:
         if head[4] & 1:
             # It goes by the content of its source, or by nothing.
             return True
-        about = source.stat()
+        return fits(head, source.stat())
     except (OSError, NotImplementedError):
         return False
-    numbers = int(about.st_mtime) & 0xFFFFFFFF, about.st_size & 0xFFFFFFFF
-    return (int.from_bytes(head[8:12], "little"), int.from_bytes(head[12:16], "little")) == numbers
