@@ -91,6 +91,7 @@ DATA = {"cli.grammar": "cli/grammar/test_table.py", "failures": "failures/test_r
 STARTS_TASKS = {"tasks"}
 PRINTS = {"cli", "demo.servers"}
 CATCHES_ALL: dict[str, str] = {
+    "kept_code": "whatever is imported while callmux is removed or updated goes on",
     "aside": "the root of a thread: raised where its work is awaited",
     "bridge.questions": "the root of a listener's question",
     "rings.ring": "the root of a job: its failure is its outcome",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,7 +15,7 @@ from callmux.errors import ToolCallFailed, UpstreamUnavailable
 from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
-from callmux.rings.limiting import Limiting, Slots
+from callmux.rings.limiting import MOST_PASSED, Limiting, Slots
 from callmux.upstream.in_use import InUse
 from callmux.upstream.questions import Questions
 from callmux.upstream.server import Server
@@ -193,6 +195,83 @@ async def test_a_slot_that_comes_back_just_after_giving_up_goes_to_the_next() ->
     crowd.slots.take("s")
     await crowd.all_go()
     assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
+
+
+@pytest.mark.parametrize("backwards", [True, False])
+async def test_calls_that_gave_up_put_their_clients_next_call_behind_nobody(backwards: bool) -> None:
+    """Others always wait, so the queue never empties."""
+    crowd = Crowd(Slots(1, {}))
+    for who in ("b0", "b1", "b2", "b3"):
+        await crowd.comes(who, client="b")
+    many = [f"a{n}" for n in range(20)]
+    for who in many:
+        await crowd.comes(who, client="a")
+    for who in reversed(many) if backwards else many:
+        await crowd.gives_up(who)
+    await crowd.comes("a", client="a")
+    for who in ("b0", "b1"):
+        await crowd.goes(who)
+    if crowd.order[-1] == "b2":
+        await crowd.goes("b2")
+    assert crowd.order[-1] == "a"
+    await crowd.all_go()
+    assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
+
+
+class Waiter:
+    """A call of which the queue knows when its time is up."""
+
+    deadline: float
+
+
+@pytest.mark.parametrize("late", [True, False])
+async def test_nothing_stays_of_calls_that_gave_up_while_another_one_waits(late: bool) -> None:
+    """What a call holds, such as its arguments, goes with it, and its place in the queue before long."""
+    slots, loop = Slots(2, {"own": 1}), asyncio.get_running_loop()
+    assert slots.try_acquire("own")
+    assert slots.try_acquire("a")
+    waiting = [asyncio.create_task(slots.acquire(server)) for server in ("own", "a")]
+    await settle()
+    held: list[weakref.ref[Waiter]] = []
+    for n in range(10):
+        calls: list[Any] = [Waiter() for _ in range(40)]
+        for each in calls:
+            each.deadline = loop.time() + (1 if late else 99)
+        given_up = [asyncio.create_task(slots.acquire(("own", "a")[n % 2], n, call)) for call in calls]
+        await settle()
+        held += [weakref.ref(call) for call in calls]
+        if not late:
+            assert all(task.cancel() for task in given_up)
+        ended = await asyncio.gather(*given_up, return_exceptions=True)
+        assert {type(how) for how in ended} == {TimeoutError if late else asyncio.CancelledError}
+        del calls, each, given_up, ended
+        await settle()
+    gc.collect()
+    assert not [one for one in held if one() is not None]
+    assert repr(slots) == "Slots(2/2 running, 2 queued)"
+    assert sum(map(len, slots._queues.values())) < 2 * MOST_PASSED
+    slots.release("a")
+    slots.release("own")
+    await asyncio.gather(*waiting)
+    assert repr(slots) == "Slots(2/2 running, 0 queued)"
+
+
+async def test_many_that_wait_are_not_looked_at_for_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots, loop = Slots(1, {}), asyncio.get_running_loop()
+    looked: list[float] = []
+    look = slots._look
+
+    def count() -> None:
+        looked.append(loop.time())
+        look()
+
+    monkeypatch.setattr(slots, "_look", count)
+    assert slots.try_acquire("a")
+    calls: list[Any] = [SimpleNamespace(deadline=loop.time() + 1 + n / 500) for n in range(500)]
+    ended = await asyncio.gather(*(slots.acquire("a", None, call) for call in calls), return_exceptions=True)
+    assert {type(how) for how in ended} == {TimeoutError}
+    assert loop.time() == pytest.approx(calls[-1].deadline, abs=0.1)
+    assert len(looked) < 400
 
 
 class FakeServer:

@@ -12,7 +12,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Any
 
@@ -25,6 +25,10 @@ from callmux.upstream.server import Server
 
 CLOCK_STEP = 0.001
 """A timer may come so much too early."""
+LOOK_SECONDS = 1e-5
+"""For each call that waits: no more often than this are all looked at, which is a small part of the time."""
+MOST_PASSED = 64
+"""Places in the queues of calls that gave up, beside as many as calls that wait."""
 _SHARED = ""
 """The queue for all servers that have no limit of their own."""
 
@@ -46,14 +50,17 @@ class Slots:
         self.server_limits = server_limits
         self.running = 0
         self._on_server: dict[str, int] = defaultdict(int)
-        self._queues: dict[str, list[tuple[int, int, asyncio.Future[None], str]]] = {}
-        self._calls: dict[asyncio.Future[None], Call] = {}
+        # A turn is True once it has come, and False where the time was up before.
+        self._queues: dict[str, list[tuple[int, int, asyncio.Future[bool], str]]] = {}
+        self._calls: dict[asyncio.Future[bool], Call] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._due = inf
         self.queued = 0
         self._ticket = 0
         self._round = 0
         self._rounds: dict[object, int] = {}
+        self._of_client: dict[object, dict[asyncio.Future[bool], int]] = {}
+        self._passed = 0
 
     @property
     def facts(self) -> tuple[int, int]:
@@ -101,31 +108,34 @@ class Slots:
         """
         if self.try_acquire(server):
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._ticket += 1
         round = self._rounds[client] = max(self._round, self._rounds.get(client, -1) + 1)
         queue = self._queues.setdefault(server if server in self.server_limits else _SHARED, [])
         heappush(queue, (round, self._ticket, turn, server))
+        own = self._of_client.setdefault(client, {})
+        own[turn] = round
         self.queued += 1
         if call is not None:
             self._calls[turn] = call
             if call.deadline < self._due:
                 self._watch(call.deadline)
+        has_turn = False
         try:
-            await turn
-        except TimeoutError:
-            # Its place stays in the queue and is passed over.
-            self._leave()
-            raise
+            has_turn = await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
+            if turn.done() and not turn.cancelled() and turn.result():
+                has_turn = True
                 self.release(server)
-            else:
-                turn.cancel()
-                self._leave()
+            turn.cancel()
             raise
         finally:
             self._calls.pop(turn, None)
+            del own[turn]
+            if not has_turn:
+                self._gave_up(client, own)
+        if not has_turn:
+            raise TimeoutError
 
     def release(self, server: str) -> None:
         """Gives a slot back and lets in whoever is next."""
@@ -140,6 +150,7 @@ class Slots:
             for queue in self._queues.values():
                 while queue and queue[0][2].done():
                     heappop(queue)
+                    self._passed -= 1
             ready = [(q[0][:2], name) for name, q in self._queues.items() if q and self._free(name)]
             if not ready:
                 return
@@ -148,14 +159,29 @@ class Slots:
             self._round = max(self._round, round)
             self._leave()
             self.take(server)
-            turn.set_result(None)
+            turn.set_result(True)
+
+    def _gave_up(self, client: object, own: dict[asyncio.Future[bool], int]) -> None:
+        """A call waits no more. Its place stays in the queue and is passed over; its client's next call comes
+        right behind those of the client's that still wait."""
+        self._passed += 1
+        last = min(self._rounds[client] - 1, self._round)
+        self._rounds[client] = next(reversed(own.values()), last)
+        self._leave()
+        if self._passed > self.queued + MOST_PASSED:
+            for queue in self._queues.values():
+                queue[:] = [place for place in queue if not place[2].done()]
+                heapify(queue)
+            self._passed = 0
 
     def _leave(self) -> None:
         self.queued -= 1
         if not self.queued:
             # Nobody waits: nobody is owed a turn.
             self._rounds.clear()
+            self._of_client.clear()
             self._queues.clear()
+            self._passed = 0
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer, self._due = None, inf
@@ -174,9 +200,9 @@ class Slots:
         waiting = [(turn, call) for turn, call in self._calls.items() if not turn.done()]
         for turn, call in waiting:
             if call.deadline <= now:
-                turn.set_exception(TimeoutError())
+                turn.set_result(False)
         if (soonest := min((call.deadline for turn, call in waiting if not turn.done()), default=inf)) < inf:
-            self._watch(soonest)
+            self._watch(max(soonest, now + LOOK_SECONDS * len(waiting)))
 
 
 class Limiting:
