@@ -13,7 +13,7 @@ import aiohttp
 from callmux import Listener
 from callmux.nodes.cluster import Cluster
 from tests.library.test_gateway import ENV, NOTES
-from tests.redis_server import own_prefix
+from tests.redis_server import PATIENT, own_prefix
 
 HEADERS = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
 GREETING: dict[str, Any] = {
@@ -89,6 +89,8 @@ async def nodes(
         "state": {
             "url": redis_url,
             "keyPrefix": own_prefix(),
+            "timeoutMs": int(PATIENT * 1000),
+            "connectTimeoutMs": int(PATIENT * 1000),
             "key": "env:KEY",
             "node": {"listen": "127.0.0.1:0"} if node is None else node,
         },

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from callmux.process.control import served
-from callmux.process.control_sockets import Unreachable, ask, directory, sockets
+from callmux.process.control_sockets import Unreachable, ask, directory, named, sockets
 from tests.support import real_loop
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
@@ -40,15 +40,17 @@ async def test_processes_of_another_configuration_are_not_found_and_links_lead_t
 async def test_a_path_too_long_for_a_socket_gets_a_short_one_of_the_same_user(
     tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whose state is elsewhere is still told apart."""
+    """Whose state is elsewhere is still told apart, also by a command that asks all processes of a user."""
     monkeypatch.setattr(tempfile, "tempdir", str(state))
     config = tmp_path / "c.json"
     env, other = ({"XDG_STATE_HOME": str(tmp_path / (letter * 120))} for letter in "xy")
-    assert directory(env) == directory(other) == state / f"callmux-{os.getuid()}"
+    assert directory(env) != directory(other)
+    assert directory(env).parent == directory(other).parent == state
+    assert directory(env).name.startswith(f"callmux-{os.getuid()}-")
 
-    async with served(config, env, answer):
+    async with served(config, env, answer), served(config, other, answer):
         assert len(sockets(config, env)) == 1
-        assert sockets(config, other) == {}
+        assert len(named(directory(env), "*")) == len(named(directory(other), "*")) == 1
 
 
 def test_where_nobody_listens_any_more_it_says_so(state: Path) -> None:

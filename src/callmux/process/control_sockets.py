@@ -47,13 +47,14 @@ class ProcessRefused(CallmuxError):
 
 def directory(env: dict[str, str]) -> Path:
     """Where the sockets are: below the state directory, or, where that path is too long for a socket, in a
-    directory of this user below the temporary one."""
+    directory of this user, and of this state directory, below the temporary one."""
     chosen = state_dir(env) / "run"
     if len(os.fsencode(chosen)) + 32 <= LONGEST_PATH:
         return chosen
     import tempfile
 
-    return Path(tempfile.gettempdir()) / f"callmux-{os.getuid()}"
+    known = hashlib.sha256(os.fsencode(state_dir(env))).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"callmux-{os.getuid()}-{known}"
 
 
 def stem(config: Path, env: dict[str, str]) -> str:
