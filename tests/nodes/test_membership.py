@@ -118,3 +118,22 @@ async def test_nodes_are_not_forgotten_because_redis_forgot_them(own_redis: Redi
         await a.lease.beat()
         assert not a.lease.is_settled
         assert known in a.lease.nodes, "it has not had the time yet to say that it is there"
+
+
+@real_loop()
+async def test_it_knows_since_when_redis_has_lost_nothing_and_who_else_takes_requests(redis_url: str) -> None:
+    prefix = own_prefix()
+    async with connected(redis_url, prefix) as one, connected(redis_url, prefix) as two:
+        a, b = Watched(one, "a"), Watched(two, "b")
+        await a.lease.beat()
+        await settled(one)
+        await b.lease.beat()
+        await a.lease.beat()
+        assert a.lease.known_since < a.clock.clock.monotonic() - 1000
+        assert [a.lease.peer(turn) for turn in (0, 1)] == [b.lease.facts, b.lease.facts]
+        await b.lease.leave()
+        await one.run("DEL", one.key("nodes"))
+        a.lease.drop(b.lease.id)
+        await a.lease.beat()
+        assert a.lease.known_since > a.clock.clock.monotonic() - 1000
+        assert a.lease.peer(0) is None

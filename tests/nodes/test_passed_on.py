@@ -30,3 +30,8 @@ def test_what_asks_for_nothing_has_nothing_open(body: bytes) -> None:
 def test_a_request_is_begun_once_more_and_no_oftener() -> None:
     passed_on = PassedOn(FIRST)
     assert [passed_on.is_last() for _ in range(3)] == [False, True, True]
+
+
+def test_nothing_is_in_doubt_before_it_was_begun() -> None:
+    passed_on = PassedOn(FIRST, 7.5)
+    assert (passed_on.began, passed_on.is_in_doubt) == (7.5, False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from callmux.errors import StoreUnavailable
+from callmux.nodes import placing
 from callmux.nodes.placing import session_of
 from callmux.transport.http.listener import Listener
 from callmux.transport.http.repeats import ONCE
@@ -237,6 +240,39 @@ async def test_what_a_load_balancer_sends_again_has_its_effect_once(
         else:
             assert other.result()["structuredContent"]["error"]["code"] == "outcome_unknown"
             assert rows(tmp_path, "safe").count("begin") == 2
+
+
+@real_loop()
+@pytest.mark.parametrize("lost", ["who serves it", "which names were begun"])
+async def test_of_what_was_begun_nobody_says_that_it_was_not_or_begins_it_anew(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Redis is lost together with the node."""
+    async with two(redis_url, tmp_path) as pair:
+        id = await pair.begin(0)
+        named = {ONCE: "other-0123456789abcdef"}
+        asking = asyncio.ensure_future(
+            pair.ask(1, 6, "tools/call", id, headers=named, **call("slow", "other", 1000))
+        )
+        await until(lambda: rows(tmp_path, "other") == ["begin"], "it begins")
+        cluster = pair.cluster(1)
+
+        async def beat() -> None:
+            cluster.membership.known_since = math.inf
+
+        async def find(session: str, *, absent: bool) -> None:
+            raise StoreUnavailable("it is away")
+
+        if lost == "who serves it":
+            monkeypatch.setattr(placing, "AWAY_SECONDS", 0.0)
+            monkeypatch.setattr(cluster.owners, "find", find)
+        else:
+            monkeypatch.setattr(cluster.membership, "beat", beat)
+        await lose(pair, 0)
+        told = await asking
+        assert told.result()["structuredContent"]["error"]["code"] == "outcome_unknown", told.text
+        assert rows(tmp_path, "other").count("begin") == 1
+        assert cluster.placing.counts["unknown"] == 1
 
 
 @real_loop()

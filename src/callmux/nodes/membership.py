@@ -46,6 +46,7 @@ class Membership:
         until: Until when the lease holds for certain, by the monotonic clock.
         nodes: Those with a lease, this one among them, by id.
         lost: Those that had one a while ago.
+        known_since: Since when Redis has lost nothing of what nodes wrote there, by the monotonic clock.
         problem: Why Redis cannot be asked; empty while it can.
         losses: How often the lease was lost.
     """
@@ -74,7 +75,7 @@ class Membership:
         self._first = True
         self._dropped: set[str] = set()
         self._settled_at = now()
-        self.until = 0.0
+        self.until = self.known_since = 0.0
         self.nodes: dict[str, NodeFacts] = {}
         self.lost: dict[str, NodeFacts] = {}
         self.problem = ""
@@ -117,6 +118,11 @@ class Membership:
         while len(self._dropped) > MOST_DROPPED:
             self._dropped.pop()
 
+    def peer(self, turn: int) -> NodeFacts | None:
+        """Another node that takes what this one takes no more, in turn; None for none."""
+        others = [node for node in self.nodes.values() if node.id != self.id and not node.leaving]
+        return others[turn % len(others)] if others else None
+
     async def leave(self) -> None:
         """Says that this node ends soon."""
         self._facts = msgspec.structs.replace(self._facts, leaving=True)
@@ -148,6 +154,7 @@ class Membership:
             return
         self._first, self.problem = False, ""
         self.until = sent + SURE_SECONDS
+        self.known_since = sent - beat.settled_ms / 1000
         self._settled_at = self._now() + _unsettled(beat.settled_ms)
         before, self.nodes, self.lost = self.nodes, beat.nodes, beat.lost
         here = set(before)
@@ -161,6 +168,8 @@ class Membership:
     async def _begin_anew(self) -> None:
         self.losses += 1
         old = self._facts
+        # It is nobody else: what is asked of it would come here.
+        self._dropped.add(old.id)
         self._facts = msgspec.structs.replace(old, id=_new_id(old.name))
         log.warning("the lease of node %s had ended: it goes on as %s", old.id, self._facts.id)
 

@@ -15,15 +15,18 @@ class PassedOn:
 
     Args:
         body: What it brought.
+        began: When it came, by the monotonic clock.
 
     Attributes:
-        body: The same.
+        body, began: The same.
         answered: Hears what goes out on its stream.
         is_batch: Whether it is several requests.
+        is_in_doubt: Whether it was begun at a node that is lost, and must not be begun twice.
     """
 
-    def __init__(self, body: bytes) -> None:
-        self.body = body
+    def __init__(self, body: bytes, began: float = 0.0) -> None:
+        self.body, self.began = body, began
+        self.is_in_doubt = False
         self.answered = Answered()
         message = jsonrpc.parse(jsonrpc.on_one_line(body)) if body else None
         self.is_batch = isinstance(message, Batch)

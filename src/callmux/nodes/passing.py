@@ -23,7 +23,7 @@ import aiohttp
 from callmux.nodes.register import NodeFacts
 from callmux.nodes.sealing import FREE_BYTES, NodeKeys, Passed, PassedClient, finite
 from callmux.tasks import at_once
-from callmux.transport.http.exchange import EVENT_STREAM, Exchange
+from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
 
 if TYPE_CHECKING:
     from callmux.guard.grant import Grant
@@ -55,6 +55,18 @@ _DROPPED = frozenset(
     {"connection", "content-length", "expect", "keep-alive", "te", "transfer-encoding", "upgrade"}
 )
 """Headers of a request that say how its own connection carried it."""
+
+ENDING = Refusal(503, "This node ends: open the stream again at another one", headers={"Retry-After": "1"})
+AWAY = Refusal(
+    503,
+    "Which node serves this session cannot be told now, and nothing was begun: ask again in a moment",
+    headers={"Retry-After": "1"},
+)
+UNREACHED = Refusal(
+    503,
+    "The node that serves this session cannot be reached, and nothing was begun: ask again in a moment",
+    headers={"Retry-After": "1"},
+)
 
 
 class Fate(Enum):

@@ -21,7 +21,7 @@ from callmux.nodes.membership import Membership
 from callmux.nodes.outcome import unknown, unknown_body, unknown_events
 from callmux.nodes.owners import Owners
 from callmux.nodes.passed_on import PassedOn
-from callmux.nodes.passing import Fate, Passing
+from callmux.nodes.passing import AWAY, ENDING, UNREACHED, Fate, Passing
 from callmux.nodes.register import NodeFacts
 from callmux.nodes.waiting import waiting_at
 from callmux.protocol import versions
@@ -46,17 +46,6 @@ QUICK_ATTEMPTS = 3
 PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 0.5
 LAST_EVENT = "last-event-id"
-ENDING = Refusal(503, "This node ends: open the stream again at another one", headers={"Retry-After": "1"})
-AWAY = Refusal(
-    503,
-    "Which node serves this session cannot be told now, and nothing was begun: ask again in a moment",
-    headers={"Retry-After": "1"},
-)
-UNREACHED = Refusal(
-    503,
-    "The node that serves this session cannot be reached, and nothing was begun: ask again in a moment",
-    headers={"Retry-After": "1"},
-)
 
 
 class Placing:
@@ -135,11 +124,25 @@ class Placing:
             await here(exchange)
             return
         body = await self._body(exchange)
-        attempt = PassedOn(body)
+        attempt = PassedOn(body, self._listener.now())
+        try:
+            await self._somewhere(exchange, here, session, attempt)
+        except Refusal:
+            if not attempt.is_in_doubt:
+                raise
+            # Whatever it says, it does not know what the lost node has begun.
+            await self._told(exchange, session, attempt)
+
+    async def _somewhere(self, exchange: Exchange, here: Here, session: str, attempt: PassedOn) -> None:
         ends = self._listener.now() + PATIENCE_SECONDS
         pause, attempts = PAUSE_SECONDS, 0
         guessed: set[str] = set()
         while True:
+            if attempt.is_in_doubt:
+                await self._membership.beat()
+                if self._membership.known_since > attempt.began:
+                    # Redis has lost under which names requests were begun.
+                    raise UNREACHED
             node = await self._owner(session, exchange, guessed)
             if node is None:
                 await self._go_on_here(exchange, here, session, attempt)
@@ -148,7 +151,7 @@ class Placing:
             if fate is Fate.ANSWERED or await self._is_settled(fate, exchange, node, session, attempt):
                 return
             if self._listener.now() >= ends:
-                if exchange.started:
+                if exchange.started and not attempt.is_in_doubt:
                     await exchange.write(b"", more=False)
                     return
                 raise UNREACHED
@@ -251,16 +254,10 @@ class Placing:
         except StoreUnavailable as error:
             log.debug("who serves a session is not known: %s", error)
             node = None
-        node = node or self._peer()
+        node = node or self._membership.peer(self._passing.passed)
         if node is None:
             raise UNREACHED
         return node
-
-    def _peer(self) -> NodeFacts | None:
-        """Another node that takes what this one takes no more."""
-        me = self._membership.id
-        others = [n for n in self._membership.nodes.values() if n.id != me and not n.leaving]
-        return others[self._passing.passed % len(others)] if others else None
 
     async def _without_session(self, exchange: Exchange, here: Here) -> None:
         goes_on = exchange.headers.get(VERSION) in versions.MODERN
@@ -272,7 +269,7 @@ class Placing:
         if not self.leaving and node is None:
             await here(exchange)
             return
-        attempt = PassedOn(body)
+        attempt = PassedOn(body, self._listener.now())
         if node is not None:
             fate = await self._passed(exchange, node, attempt)
             if fate is Fate.ANSWERED or await self._is_settled(fate, exchange, node, "", attempt):
@@ -281,7 +278,7 @@ class Placing:
             # What was waiting there is lost: its client hears that, and makes the request again.
             await self._go_on_here(exchange, here, "", attempt)
             return
-        while (node := self._peer()) is not None:
+        while (node := self._membership.peer(self._passing.passed)) is not None:
             fate = await self._passed(exchange, node, attempt)
             if fate is Fate.ANSWERED or await self._is_settled(fate, exchange, node, "", attempt):
                 return
@@ -357,9 +354,17 @@ class Placing:
             return True
         # What bears a name is begun once, whoever sends it again.
         is_named = bool(session) and ONCE in exchange.headers and not attempt.is_batch
-        if not attempt.is_last() and (is_named or await self._are_safe(open)):
+        is_safe = await self._are_safe(open)
+        if not attempt.is_last() and (is_named or is_safe):
+            attempt.is_in_doubt = not is_safe
             self.counts["repeated"] += len(open)
             return False
+        await self._told(exchange, session, attempt)
+        return True
+
+    async def _told(self, exchange: Exchange, session: str, attempt: PassedOn) -> None:
+        """Tells a client that nobody knows what became of its requests."""
+        open = attempt.open()
         self.counts["unknown"] += len(open)
         if exchange.started:
             await exchange.write(unknown_events(open), more=False)
@@ -368,13 +373,9 @@ class Placing:
             await exchange.answer(200, unknown_body(open, batch=attempt.is_batch), headers=headers)
         else:
             raise UNREACHED
-        return True
 
     async def _are_safe(self, requests: Iterable[Request]) -> bool:
-        for request in requests:
-            if not await self.is_safe(request):
-                return False
-        return True
+        return all([await self.is_safe(request) for request in requests])
 
     async def _gone(self, node: NodeFacts) -> None:
         if node.id not in self._membership.nodes:
