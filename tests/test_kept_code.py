@@ -469,6 +469,23 @@ def test_the_command_looks_into_it_only_where_python_keeps_nothing(monkeypatch: 
             assert bool(begun) is needed
 
 
+@pytest.mark.parametrize("whose", ["ours", "another user's"])
+def test_it_is_looked_into_where_compiled_files_beside_the_source_are_another_users(
+    whose: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of root, who has started callmux once."""
+    (compiled := tmp_path / "__pycache__").mkdir()
+    begun: list[object] = []
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    monkeypatch.setattr(entry, "__file__", str(tmp_path / "__main__.py"))
+    monkeypatch.setattr(os, "access", lambda path, mode: whose == "ours" or Path(path) != compiled)
+    monkeypatch.setattr(kept_code, "begin", begun.append)
+    monkeypatch.setattr("callmux.cli.main.main", lambda: 7)
+    assert entry.main() == 7
+    assert bool(begun) is (whose != "ours")
+
+
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """callmux without compiled files: what its shortest command needs."""

@@ -37,7 +37,10 @@ def _python_keeps_code() -> bool:
     if sys.pycache_prefix is not None or sys.dont_write_bytecode:
         return not sys.dont_write_bytecode
     library = os.path.join(os.path.dirname(os.__file__), "asyncio")
-    return os.access(os.path.dirname(__file__), os.W_OK) and (
+    own = os.path.dirname(__file__)
+    # It may be another user's who has started callmux before.
+    compiled = os.path.join(own, "__pycache__")
+    return os.access(compiled if os.path.isdir(compiled) else own, os.W_OK) and (
         os.path.isdir(os.path.join(library, "__pycache__")) or os.access(library, os.W_OK)
     )
 

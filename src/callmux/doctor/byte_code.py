@@ -49,10 +49,12 @@ def byte_code(
     prefix = sys.pycache_prefix if prefix is None else prefix
     sources = [source for name in STARTING for source in (package / name).rglob("*.py")]
     missing = sum(not _is_compiled(source) for source in sources)
-    writable = os.access(package if prefix is None else prefix, os.W_OK)
+    compiled = package / "__pycache__"
+    beside = compiled if compiled.is_dir() else package
+    writable = os.access(beside if prefix is None else prefix, os.W_OK)
     if 2 * missing <= len(sources) or (keeps and writable):
         return ByteCode()
-    why = "PYTHONDONTWRITEBYTECODE is set" if not keeps else f"it may not write in {prefix or package}"
+    why = "PYTHONDONTWRITEBYTECODE is set" if not keeps else f"it may not write in {prefix or beside}"
     found = sum(kept.code(_name(package, source), key_of(source)) is not None for source in sources)
     trouble = _trouble(kept)
     if trouble is None or 2 * found > len(sources):
