@@ -79,7 +79,10 @@ async def test_what_a_person_orders_at_one_node_is_done_at_all_or_at_the_one_tha
 
         async def ordered(action: Action, node: str = "") -> dict[str, Any]:
             order = ServerOrder(action=action, server="notes", node=node)
-            return await give(hosts[0], order, "asked for by command")
+            record = await give(hosts[0], order, "asked for by command")
+            # Sooner than its next heartbeat.
+            await pair.cluster(1)._orders.look()
+            return record
 
         before = hosts[1].server_records()[0]
         assert (await ordered("restart"))["nodes"] == [names[1]]
