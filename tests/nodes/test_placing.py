@@ -160,7 +160,7 @@ async def test_what_was_in_flight_is_made_again_where_that_is_safe(redis_url: st
         id = await pair.begin(0)
         loop = asyncio.get_running_loop()
         safe = loop.create_task(pair.ask(1, 5, "tools/call", id, **call("slow_read", "safe", 2500)))
-        other = loop.create_task(pair.ask(1, 6, "tools/call", id, **call("slow", "other", 20_000)))
+        other = loop.create_task(pair.ask(1, 6, "tools/call", id, **call("slow", "other", 2500)))
         quick = loop.create_task(
             pair.ask(
                 1,
@@ -252,7 +252,7 @@ async def test_of_what_was_begun_nobody_says_that_it_was_not_or_begins_it_anew(
         id = await pair.begin(0)
         named = {ONCE: "other-0123456789abcdef"}
         asking = asyncio.ensure_future(
-            pair.ask(1, 6, "tools/call", id, headers=named, **call("slow", "other", 1000))
+            pair.ask(1, 6, "tools/call", id, headers=named, **call("slow", "other", 2500))
         )
         await until(lambda: rows(tmp_path, "other") == ["begin"], "it begins")
         cluster = pair.cluster(1)
