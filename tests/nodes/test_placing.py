@@ -160,7 +160,7 @@ async def test_what_was_in_flight_is_made_again_where_that_is_safe(redis_url: st
         id = await pair.begin(0)
         loop = asyncio.get_running_loop()
         safe = loop.create_task(pair.ask(1, 5, "tools/call", id, **call("slow_read", "safe", 2500)))
-        other = loop.create_task(pair.ask(1, 6, "tools/call", id, **call("slow", "other", 2500)))
+        other = loop.create_task(pair.ask(1, 6, "tools/call", id, **call("slow", "other", 20_000)))
         quick = loop.create_task(
             pair.ask(
                 1,
