@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callmux.config.check import check_document, check_server, keys
+from callmux.config.check import SectionKey, check_document, check_server, keys
 from callmux.config.check import given as given_type
 from callmux.config.model import Config
 from callmux.config.servers import HttpServer, StdioServer
@@ -245,3 +245,9 @@ def test_a_choice_of_types_stays_a_choice() -> None:
 
 def test_a_preset_fills_in_what_the_document_leaves_out() -> None:
     assert check_document({"servers": {}, "preset": "lean"}).config.meta_only is True
+
+
+def test_a_key_says_whose_it_is_and_one_that_a_section_does_not_have_is_none() -> None:
+    assert repr(keys(Config)["metaOnly"]) == "SectionKey(Config.meta_only)"
+    with pytest.raises(AttributeError, match="Config has no annotation for nothing"):
+        assert SectionKey(Config, "nothing", required=False).is_internal

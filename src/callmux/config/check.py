@@ -152,7 +152,7 @@ def keys(section: type[Section]) -> Mapping[str, SectionKey]:
 def _annotation(section: type[Section], attribute: str) -> tuple[str, type]:
     """What is written behind an attribute, and the class where that stands."""
     for owner in section.__mro__:
-        if (written := owner.__annotations__.get(attribute) if owner is not object else None) is not None:
+        if (written := getattr(owner, "__annotations__", {}).get(attribute)) is not None:
             return str(written), owner
     raise AttributeError(f"{section.__name__} has no annotation for {attribute}")
 
