@@ -141,7 +141,7 @@ def test_a_start_without_a_listener_loads_none() -> None:
 
 
 def test_a_listener_loads_no_prometheus_client_before_the_first_scrape() -> None:
-    code = "import sys, callmux.cli.main, callmux.cli.listen; print(*sys.modules)"
+    code = "import sys, callmux.cli.listen, callmux.serving.assembly; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split()
     assert "callmux.admin.metrics" in loaded
     assert "prometheus_client" not in loaded
