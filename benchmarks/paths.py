@@ -95,6 +95,7 @@ WAYS = [
     Way("guarded listener", "guarded listener", IN_FLIGHT, _plain),
     Way("guarded modern client", "guarded listener without sessions", IN_FLIGHT, _modern),
     Way("bridge", "bridge", IN_FLIGHT, _plain),
+    Way("bridged listener", "bridged listener", IN_FLIGHT, _plain),
 ]
 PROCESSES = list(dict.fromkeys(way.process for way in WAYS))
 GUARDED: Params = {
@@ -192,6 +193,17 @@ class StdioClient(Client):
         os.write(self._in, b"".join(_message(id, "tools/call", params(id)) + b"\n" for id in ids))
         for answer in self._answers(width):
             _check(answer)
+
+
+class BridgedClient(Client):
+    """The client of a bridge, where the listener behind it is looked at."""
+
+    def __init__(self, process: subprocess.Popen[bytes], bridge: StdioClient) -> None:
+        self.process = process
+        self._bridge = bridge
+
+    def wave(self, params: Callable[[int], Params], width: int) -> None:
+        self._bridge.wave(params, width)
 
 
 class HttpClients(Client):
@@ -350,11 +362,11 @@ class Products:
                     running, port = stack.enter_context(self._listener(wrap, auth=auth))
                     yield HttpClients(running, port, TOKEN)
                 case "bridge":
-                    running, port = stack.enter_context(self._listener(lambda words: words))
-                    # It lists the tools before the bridge asks.
-                    HttpClients(running, port)
-                    url = f"http://127.0.0.1:{port}/mcp"
-                    yield stack.enter_context(self._stdio(wrap([*self._command, "bridge", "--url", url])))
+                    _, words = stack.enter_context(self._bridged(lambda words: words))
+                    yield stack.enter_context(self._stdio(wrap(words)))
+                case "bridged listener":
+                    running, words = stack.enter_context(self._bridged(wrap))
+                    yield BridgedClient(running, stack.enter_context(self._stdio(words)))
                 case "stdio with a cache":
                     more = {"cacheTtlSeconds": 3600, "cachePolicy": {"allowTools": ["read_item"]}}
                     words = [*self._command, "--config", self._config(**more)]
@@ -362,6 +374,14 @@ class Products:
                 case _:
                     words = [*self._command, "--config", self._config()]
                     yield stack.enter_context(self._stdio(wrap(words)))
+
+    @contextlib.contextmanager
+    def _bridged(self, wrap: Wrap) -> Iterator[tuple[subprocess.Popen[bytes], list[str]]]:
+        """A listener with `wrap` around it, and what starts a bridge to it."""
+        with self._listener(wrap) as (running, port):
+            # It lists the tools before the bridge asks.
+            HttpClients(running, port)
+            yield running, [*self._command, "bridge", "--url", f"http://127.0.0.1:{port}/mcp"]
 
     @contextlib.contextmanager
     def _started(self, words: list[str], **pipes: Any) -> Iterator[subprocess.Popen[bytes]]:

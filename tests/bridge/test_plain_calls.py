@@ -15,7 +15,11 @@ from callmux.bridge.plain_calls import LOOK_SECONDS, PlainCall, Sent, SentCalls
 from callmux.session.handler import Handler
 from callmux.session.request import Request
 from callmux.session.session import Session
+from callmux.transport.http.direct import DirectProtocol
+from tests.transport.http.asgi import House
+from tests.transport.http.wire import Server, post
 
+GREETING = {"protocolVersion": "2025-11-25", "capabilities": {}}
 PARAMS = Raw(b'{"name":"t","arguments":{}}')
 
 
@@ -106,7 +110,7 @@ async def test_a_plain_call_is_sent_and_answered_at_once() -> None:
     assert bench.begin()
     (message,) = bench.carrier.written
     assert message.endswith(
-        b'\r\n\r\n{"jsonrpc":"2.0","id":7,"method":"tools/call","params":%b}\n' % bytes(PARAMS)
+        b'\r\n\r\n{"jsonrpc":"2.0","id":7,"method":"tools/call","params":%b}' % bytes(PARAMS)
     )
     assert repr(bench.plain) == "SentCalls(1)"
     bench.answers(b'{"jsonrpc":"2.0","id":7,"result":{"content":[]}}')
@@ -116,6 +120,28 @@ async def test_a_plain_call_is_sent_and_answered_at_once() -> None:
     await asyncio.sleep(5 * LOOK_SECONDS)
     assert bench.plain._timer is None
     assert bench.gone_on == []
+
+
+async def test_a_callmux_answers_such_calls_without_an_exchange() -> None:
+    server = Server(DirectProtocol, House())
+    connection = server.connect()
+    connection.send(post({"id": 0, "method": "initialize", "params": GREETING}, None))
+    await connection.settle()
+    bench = Bench()
+    bench.heads = Heads(read_endpoint("http://localhost/mcp"), {"x-callmux-cwd": "/", "x-callmux-client": "b"})
+    bench.heads.session_id = connection.answers[0].headers["mcp-session-id"]
+    bench.heads.version = "2025-11-25"
+    bench.heads.renew()
+    assert bench.begin()
+    connection.send(bench.carrier.written[0])
+    await connection.settle()
+    cycle = connection.protocol.cycle
+    bench.answers(connection.answers[1].body)
+    assert bench.begin()
+    connection.send(bench.carrier.written[1])
+    await connection.settle()
+    assert connection.answers[2].json["id"] == 8
+    assert connection.protocol.cycle is cycle
 
 
 async def test_without_a_free_connection_nothing_has_happened() -> None:

@@ -30,7 +30,7 @@ LOOK_SECONDS = 1.0
 """How often it is looked which calls take long."""
 LONGEST_SECONDS = 1.5 * LOOK_SECONDS
 """How long a call may be plain: one that may not take as long has a timer of its own."""
-_CALL = b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%b}\n'
+_CALL = b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%b}'
 _NOWHERE = CallContext(client=cast(Any, None))
 """What a bridge knows of the circumstances of a call."""
 

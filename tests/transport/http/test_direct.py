@@ -73,6 +73,16 @@ async def test_a_plain_request_is_answered_without_an_exchange() -> None:
     assert (seat.active, server.house.app.in_flight) == (0, 0)
 
 
+@pytest.mark.parametrize(("body", "directly"), [(b"%b\n", True), (b"\n%b", False), (b"%b\r\n", False)])
+async def test_its_body_may_end_as_a_line_does(body: bytes, directly: bool) -> None:
+    _, session, connection = await known()
+    cycle = connection.protocol.cycle
+    connection.send(post(body % b'{"jsonrpc":"2.0","id":2,"method":"x"}', session))
+    await connection.settle()
+    assert connection.answers[-1].json["id"] == 2
+    assert (connection.protocol.cycle is cycle) == directly
+
+
 @pytest.mark.parametrize("cut", [1, 30, -1, -20])
 async def test_it_may_come_in_pieces(cut: int) -> None:
     _, session, connection = await known()

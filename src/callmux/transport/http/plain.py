@@ -161,7 +161,8 @@ class PlainCalls:
         return SessionHead(seat, url, fields, kept, said, listener.limits, listener.gate, kind)
 
     def takes(self, head: PlainHead, body: bytes) -> bool:
-        """Whether a request with this head may be answered this way now, and its body is on one line."""
+        """Whether a request with this head may be answered this way now, and its body is on one line, which
+        may have an end."""
         listener = self._listener
         return not (
             listener.refusing
@@ -169,7 +170,7 @@ class PlainCalls:
             or listener.elsewhere is not None
             or head.limits is not listener.limits
             or head.gate is not listener.gate
-            or LF in body
+            or (LF in body and body.find(b"\n") < len(body) - 1)
             or CR in body
         )
 
