@@ -128,7 +128,9 @@ async def test_a_callmux_answers_such_calls_without_an_exchange() -> None:
     connection.send(post({"id": 0, "method": "initialize", "params": GREETING}, None))
     await connection.settle()
     bench = Bench()
-    bench.heads = Heads(read_endpoint("http://localhost/mcp"), {"x-callmux-cwd": "/", "x-callmux-client": "b"})
+    bench.heads = Heads(
+        read_endpoint("http://localhost/mcp"), {"x-callmux-cwd": "/", "x-callmux-client": "b"}
+    )
     bench.heads.session_id = connection.answers[0].headers["mcp-session-id"]
     bench.heads.version = "2025-11-25"
     bench.heads.renew()

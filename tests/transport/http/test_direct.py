@@ -27,6 +27,7 @@ from tests.transport.http.wire import Answer, Connection, Server, post
 
 HELLO = {"id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}}}
 STREAM = "text/event-stream"
+KEEPS = b"Connection: keep-alive\r\n"
 
 
 async def _greeted(server: Server) -> str:
@@ -42,12 +43,14 @@ async def _greeted(server: Server) -> str:
     return session
 
 
-async def known(kind: type[NarrowProtocol] = DirectProtocol) -> tuple[Server, str, Connection]:
+async def known(
+    kind: type[NarrowProtocol] = DirectProtocol, more: bytes = b""
+) -> tuple[Server, str, Connection]:
     """A connection whose head is known: it has been answered once."""
     server = Server(kind, House())
     session = await _greeted(server)
     connection = server.connect()
-    connection.send(post({"id": 1, "method": "x"}, session))
+    connection.send(post({"id": 1, "method": "x"}, session, more))
     await connection.settle()
     return server, session, connection
 
@@ -81,6 +84,39 @@ async def test_its_body_may_end_as_a_line_does(body: bytes, directly: bool) -> N
     await connection.settle()
     assert connection.answers[-1].json["id"] == 2
     assert (connection.protocol.cycle is cycle) == directly
+
+
+@pytest.mark.parametrize("cut", [1, -36])
+async def test_a_client_may_say_that_it_keeps_its_connection(cut: int) -> None:
+    """The clients of the SDKs for Python and TypeScript say so with each request."""
+    _, session, connection = await known(more=KEEPS)
+    cycle = connection.protocol.cycle
+    whole = post({"id": 2, "method": "x"}, session, KEEPS)
+    connection.send(whole[:cut], whole[cut:])
+    connection.send(whole.replace(b'"id": 2', b'"id": 3'))
+    await connection.settle()
+    assert [answer.json["id"] for answer in connection.answers] == [1, 2, 3]
+    assert connection.protocol.cycle is cycle
+
+
+@pytest.mark.parametrize("begins", [b"1.0", b"1.1"])
+async def test_a_request_of_http_1_0_ends_its_connection(begins: bytes) -> None:
+    """Whatever it says: so does uvicorn."""
+
+    async def seen(kind: type[NarrowProtocol]) -> tuple[object, bool]:
+        server = Server(kind, House())
+        session = await _greeted(server)
+        connection = server.connect()
+        for id, version in enumerate([begins, b"1.0", b"1.0"]):
+            if not connection.wire.closed:
+                message = post({"id": id, "method": "x"}, session, KEEPS)
+                connection.send(message.replace(b"HTTP/1.1", b"HTTP/%b" % version))
+                await connection.settle()
+        return [shown(answer, session) for answer in connection.answers], connection.wire.closed
+
+    answers, closed = await seen(DirectProtocol)
+    assert closed
+    assert (answers, closed) == await seen(NarrowProtocol)
 
 
 @pytest.mark.parametrize("cut", [1, 30, -1, -20])
@@ -471,6 +507,8 @@ MORE = [
     b"X-Request-Id: mine\r\n",
     b"Expect: 100-continue\r\n",
 ]
+ALWAYS = [b"", KEEPS]
+"""What a client sends with all that it asks."""
 Step = tuple[str, Any, Any, Any]
 
 steps = st.one_of(
@@ -491,9 +529,9 @@ steps = st.one_of(
 )
 
 
-async def _played(kind: type[NarrowProtocol], script: list[Step]) -> object:
-    """What a client sees that does all this."""
-    server, session, connection = await known(kind)
+async def _played(kind: type[NarrowProtocol], script: list[Step], always: bytes) -> object:
+    """What a client sees that does all this, and sends these headers with all that it asks."""
+    server, session, connection = await known(kind, always)
     told: list[tuple[str, str, int]] = []
     server.house.bus.subscribe(HttpEnded, lambda fact: told.append((fact.method, fact.route, fact.status)))
     connections = [connection]
@@ -504,13 +542,14 @@ async def _played(kind: type[NarrowProtocol], script: list[Step]) -> object:
             connections.append(last)
         match what:
             case "ask":
-                last.send(post({"id": other, "method": one, "params": {"name": "t"}}, session, MORE[third]))
+                asked = {"id": other, "method": one, "params": {"name": "t"}}
+                last.send(post(asked, session, always + MORE[third]))
             case "cut":
-                whole = post({"id": other, "method": one}, session)
+                whole = post({"id": other, "method": one}, session, always)
                 last.send(whole[:third], whole[third:])
             case "two":
                 first, second = {"id": 2, "method": one}, {"id": 3, "method": other}
-                last.send(post(first, session) + post(second, session))
+                last.send(post(first, session, always) + post(second, session, always))
             case "tell":
                 last.send(post({"method": one, "params": {"requestId": other}}, session))
             case "go":
@@ -545,6 +584,7 @@ async def _played(kind: type[NarrowProtocol], script: list[Step]) -> object:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(steps, min_size=1, max_size=8))
-def test_a_client_cannot_tell_the_two_ways_apart(script: list[Step]) -> None:
-    assert play(_played(DirectProtocol, script)) == play(_played(NarrowProtocol, script)), json.dumps(script)
+@given(st.lists(steps, min_size=1, max_size=8), st.sampled_from(ALWAYS))
+def test_a_client_cannot_tell_the_two_ways_apart(script: list[Step], always: bytes) -> None:
+    directly = play(_played(DirectProtocol, script, always))
+    assert directly == play(_played(NarrowProtocol, script, always)), (json.dumps(script), always)

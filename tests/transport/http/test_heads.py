@@ -66,6 +66,7 @@ def test_anything_else_is_another_request(data: bytes) -> None:
         READ.replace(b"json\r\n\r\n", b"json\n\nab\r\n\r\n"),
         # It was parsed otherwise.
         READ.replace(b"localhost", b"elsewhere"),
+        READ.replace(b"HTTP/1.1", b"HTTP/1.0"),
         READ.replace(b"Content-Length: 12", b"Content-Length:  12"),
         READ.replace(b"Content-Length: 12", b"Content-Length: 1234567"),
         READ.replace(b"Content-Length", b"Content-Lengte"),
@@ -92,6 +93,21 @@ def test_a_header_with_consequences_of_its_own_keeps_a_head_from_being_known(nam
     assert can_be_learned(FIELDS)
     assert not can_be_learned([*FIELDS, (name, b"x")])
     assert not can_be_learned([pair for pair in FIELDS if pair[0] != b"content-length"])
+
+
+@pytest.mark.parametrize(
+    ("value", "learned"),
+    [
+        (b"keep-alive", True),
+        (b"Keep-Alive", True),
+        (b"close", False),
+        (b"upgrade", False),
+        (b"keep-alive, upgrade", False),
+        (b"", False),
+    ],
+)
+def test_what_nearly_all_say_of_their_connection_is_learned(value: bytes, learned: bool) -> None:
+    assert can_be_learned([*FIELDS, (b"connection", value)]) == learned
 
 
 def test_only_the_length_may_differ_between_heads() -> None:

@@ -128,6 +128,8 @@ class DirectProtocol(NarrowProtocol):
             and not self.flow.write_paused
             and parser.get_method() == b"POST"
             and parser.should_keep_alive()
+            # Of HTTP/1.0, uvicorn keeps no connection, whatever its head says.
+            and parser.get_http_version() == "1.1"
         ):
             named = head.fits(self.url, self.headers)
         if named is None:

@@ -36,7 +36,6 @@ _LENGTH = re.compile(rb"(?i)\r\ncontent-length: ?([0-9]{1,6})(?=\r\n)")
 _END = b"\r\n\r\n"
 _VARYING = frozenset(
     {
-        b"connection",
         b"content-encoding",
         b"expect",
         b"origin",
@@ -48,6 +47,10 @@ _VARYING = frozenset(
     }
 )
 """Headers of which each has consequences of its own: a request with one goes the long way."""
+_CONNECTION = b"connection"
+_USUAL = b"keep-alive"
+"""What nearly all clients say of their connection, and what holds in HTTP/1.1 without a word: anything else
+has consequences, too."""
 MOST_NAMES = 16
 """Tools and the like of which is kept what headers say of them."""
 _METHOD, _NAME, _PARAM = METHOD.encode(), NAME.encode(), PREFIX.lower().encode()
@@ -300,12 +303,12 @@ def known_head(read: bytes, fields: Fields, named: Named = ALIKE) -> KnownHead |
     """
     if not read.endswith(_END):
         return None
-    lines = read[: -len(_END)].split(b"\r\n")[1:]
+    first, *lines = read[: -len(_END)].split(b"\r\n")
     spelled = [
         (name.lower(), value.strip(b" \t")) for name, _, value in (line.partition(b":") for line in lines)
     ]
     found = list(_LENGTH.finditer(read))
-    if len(found) != 1 or spelled != fields:
+    if len(found) != 1 or spelled != fields or not first.endswith(b" HTTP/1.1"):
         return None
     return KnownHead(read[: found[0].start(1)], read[found[0].end(1) :], named)
 
@@ -316,4 +319,6 @@ def _place_of_length(fields: Fields) -> int:
 
 def can_be_learned(fields: Fields) -> bool:
     """Whether a head may be known again: it has a length, and nothing that makes each request its own."""
-    return _place_of_length(fields) >= 0 and not any(name in _VARYING for name, _ in fields)
+    return _place_of_length(fields) >= 0 and not any(
+        name in _VARYING or (name == _CONNECTION and value.lower() != _USUAL) for name, value in fields
+    )
