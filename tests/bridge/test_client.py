@@ -254,6 +254,51 @@ def test_an_answer_like_nearly_every_one_is_taken_whole_and_its_connection_kept(
 
 
 @pytest.mark.parametrize(
+    "head",
+    [
+        # nginx, and what it is often told to add.
+        b"Server: nginx/1.22.1\r\nDate: today\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+        b"Connection: keep-alive\r\nmcp-session-id: s\r\nx-request-id: r\r\n",
+        b"Server: nginx\r\nContent-Length: 2\r\nContent-Type: application/json\r\nConnection: Keep-Alive\r\n"
+        b"Strict-Transport-Security: max-age=1\r\nX-Frame-Options: DENY\r\nX_Own:\r\n",
+        # Envoy and Caddy.
+        b"date: today\r\ncontent-length: 2\r\ncontent-type: application/json\r\n"
+        b"x-envoy-upstream-service-time: 3\r\nserver: envoy\r\n",
+        b"Alt-Svc: h3=1\r\nContent-Length: 2\r\nContent-Type: application/json\r\nVia: 1.1 Caddy\r\n",
+    ],
+)
+def test_so_is_what_a_proxy_made_of_it(head: bytes) -> None:
+    reply, connection = fed(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n{}")
+    assert (reply.whole, reply.ended, reply.status) == (b"{}", "done", 0)
+    assert connection._client._idle == [connection]
+
+
+@pytest.mark.parametrize("name", [b"x-request-id", b"X-Request-Id"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        b"Connection: close",
+        b"Connection: keep-alive, upgrade",
+        b"Keep-Alive: timeout=5",
+        b"Content-Encoding: gzip",
+        b"Content-Length: 2",
+        b"Content-Type: text/plain",
+        b"Transfer-Encoding: chunked",
+        b"Trailer: x",
+        b"Upgrade: h2c",
+        b"X-Other: 1\r\n folded",
+        b"X-Other : 1",
+    ],
+)
+def test_what_says_more_than_that_is_parsed(name: bytes, other: bytes) -> None:
+    """Whether the rest looks as ours or as a proxy's."""
+    data = PLAIN.replace(b"x-request-id: r", name + b": r\r\n" + other)
+    assert fed(data)[0].whole is None
+    before = PLAIN.replace(b"date: today", other + b"\r\n" + name + b": r")
+    assert fed(before)[0].whole is None
+
+
+@pytest.mark.parametrize(
     "data",
     [
         PLAIN.replace(b"200 OK", b"202 Accepted"),
@@ -266,7 +311,6 @@ def test_an_answer_like_nearly_every_one_is_taken_whole_and_its_connection_kept(
         PLAIN.replace(b"x-request-id: r", b"transfer-encoding: chunked"),
         PLAIN.replace(b"content-length: 2\r\n", b""),
         PLAIN.replace(b"content-length: 2\r\n", b"content-length: 2\r\ncontent-length: 2\r\n"),
-        PLAIN.replace(b"content-length", b"Content-Length"),
         PLAIN[:-1],
         PLAIN + b"x",
         PLAIN[:40],

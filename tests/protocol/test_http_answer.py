@@ -149,6 +149,8 @@ def test_a_refusal_may_be_the_answer(status: int, body: bytes, stateless: bool, 
 
 def test_a_body_that_is_the_answer_is_read_in_one_step() -> None:
     assert answer_to(b'{"jsonrpc":"2.0","id":5,"result":{"a":1}}', 5) == Response(5, Raw(b'{"a":1}'))
+    foreign = '{"a":"\u00e4\u2028"}'.encode()
+    assert answer_to(b'{"jsonrpc":"2.0","id":5,"result":%b}' % foreign, 5) == Response(5, Raw(foreign))
     long = b'{"id":5,"result":"%b"}' % (b"x" * 300)
     assert answer_to(long, 5) == Response(5, Raw(b'"%b"' % (b"x" * 300)))
 
@@ -165,7 +167,8 @@ def test_a_body_that_is_the_answer_is_read_in_one_step() -> None:
         b'{"id":5,\r"result":{}}',
         b'[{"id":5,"result":{}}]',
         b'{"id":5,"method":"x","result":{}}',
-        '{"id":5,"result":{"a":"\u00e9"}}'.encode(),
+        b'{"id":5,"result":{"a":"\xff"}}',
+        b'\xef\xbb\xbf{"id":5,"result":{}}',
         b'{"id":5,"result":%b%b}' % (b"[" * 200, b"]" * 200),
     ],
 )

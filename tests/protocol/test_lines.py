@@ -138,6 +138,14 @@ def test_lines_of_the_usual_kind_are_read_together(count: int, end: bytes) -> No
     assert bytes(found[-1].result) == b'{"n":[1.50,"a\\n"]}'
 
 
+def test_so_are_lines_in_any_script() -> None:
+    data = ANSWER + b"\n" + ANSWER.replace(b"a", "\u00e4\u2028\U0001f600".encode()) + b"\n"
+    buffer = LineBuffer()
+    found = buffer.together(data, responses_in)
+    assert found is not None
+    assert found == messages(buffer, data)
+
+
 def deep(levels: int) -> bytes:
     return b'{"id":1,"result":{"a":' + b"[" * levels + b"]" * levels + b"}}\n"
 
@@ -164,7 +172,9 @@ def deep(levels: int) -> bytes:
         b"[" + ANSWER + b"]\n",
         ANSWER + b"]\n[" + ANSWER + b"\n",
         b'{"id":7.0,"result":{}}\n',
-        '{"id":1,"result":{"a":"ä"}}\n'.encode(),
+        b'{"id":1,"result":{"a":"\xed\xa0\xbd"}}\n',
+        b'{"id":1,"result":{"a":"\xc3"}}\n{"id":2,"result":{"a":"\xa4"}}\n',
+        b"\xef\xbb\xbf" + ANSWER + b"\n",
         b'{"id":1,"result":{"a":"\xff"}}\n',
         b'{"id":1,"result":{"a":"' + b"x" * TOGETHER + b'"}}\n',
         deep(DEEPEST),

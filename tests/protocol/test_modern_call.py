@@ -38,6 +38,14 @@ def test_it_is_read_without_what_the_revision_adds() -> None:
     assert again[1] is about
 
 
+def test_it_may_be_in_any_script() -> None:
+    body = _body().replace(b'"x"', '"\u00e4\U0001f600"'.encode())
+    found = of_caller(body, "t")
+    assert found is not None
+    assert found[0].params.arguments == Raw('{"\u00e4\U0001f600": 1.5}'.encode())
+    assert of_caller(_body().replace(b'"x"', b'"\xff"'), "t") is None
+
+
 def test_what_a_request_says_is_never_taken_from_another_one() -> None:
     found = of_caller(_body(), "t")
     assert found is not None

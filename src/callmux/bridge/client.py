@@ -68,6 +68,19 @@ _PLAIN = re.compile(
     % (_OTHERS, _OTHERS, _OTHERS, _OTHERS)
 )
 """The head of nearly every answer of a callmux: with any other header, it is parsed as any head."""
+_MORE = (
+    rb"(?:(?!(?i:connection|content-|keep-alive|proxy-|trailer|transfer-|upgrade))[\w-]+:[^\r\n]*\r\n"
+    rb"|(?i:connection: keep-alive)\r\n)*"
+)
+_PROXIED = re.compile(
+    rb"HTTP/1\.1 200 OK\r\n%b"
+    rb"(?:(?i:content-length): (?P<a>[0-9]{1,7})\r\n%b(?i:content-type): application/json"
+    rb"|(?i:content-type): application/json\r\n%b(?i:content-length): (?P<b>[0-9]{1,7}))\r\n%b\r\n"
+    % (_MORE, _MORE, _MORE, _MORE)
+)
+"""The same as a proxy hands it on: names in any case, and more headers, but none that says where an answer
+ends, how it is coded or what becomes of its connection. Nobody asks for the others where a request has
+succeeded."""
 
 
 class Connection(asyncio.Protocol):
@@ -161,7 +174,7 @@ class Connection(asyncio.Protocol):
 
     def _took_whole(self, data: bytes, reply: Reply) -> bool:
         """Takes an answer that is all of `data`, and is like nearly every one. Whether it is."""
-        head = _PLAIN.match(data)
+        head = _PLAIN.match(data) or _PROXIED.match(data)
         if head is None:
             return False
         begin, size = head.end(), head["a"] or head["b"]

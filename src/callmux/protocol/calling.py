@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.depth import is_deeper
+from callmux.protocol.encoding import is_utf8
 from callmux.protocol.jsonrpc import SHALLOW, Id, Message, Request, of_client
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ calls_in = msgspec.json.Decoder(list[Calling]).decode
 
 def of_caller(line: bytes) -> Message | Calling:
     """`jsonrpc.of_client`, and a plain `tools/call` in the same step."""
-    if (len(line) <= SHALLOW or not is_deeper(line)) and line.isascii():
+    if (len(line) <= SHALLOW or not is_deeper(line)) and (line.isascii() or is_utf8(line)):
         try:
             return _calling(line)
         except (msgspec.MsgspecError, RecursionError):

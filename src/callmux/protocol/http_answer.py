@@ -12,6 +12,7 @@ import msgspec
 
 from callmux.depth import DEEPEST, ROOM, is_deeper
 from callmux.protocol import jsonrpc
+from callmux.protocol.encoding import is_utf8
 from callmux.protocol.failure_points import Point
 from callmux.protocol.http_client import refusal_point, session_refused, speaks_of_session
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, SHALLOW, Batch, Failure, Message, Response
@@ -22,7 +23,7 @@ _response = msgspec.json.Decoder(Response).decode
 def answer_to(body: bytes, id: int) -> Response | None:
     """The answer to a request, where that is all of a body and is nothing out of the ordinary; None for
     anything else."""
-    if not body.isascii() or body.find(b"\n") >= 0 or body.find(b"\r") >= 0:
+    if body.find(b"\n") >= 0 or body.find(b"\r") >= 0 or not (body.isascii() or is_utf8(body)):
         return None
     if len(body) > SHALLOW and is_deeper(body, DEEPEST + ROOM):
         return None

@@ -160,7 +160,7 @@ def parse(
 
 def of_client(line: bytes) -> Message:
     """`parse`, in one step for what clients send nearly always: a request."""
-    if (len(line) <= SHALLOW or not is_deeper(line)) and line.isascii():
+    if (len(line) <= SHALLOW or not is_deeper(line)) and (line.isascii() or is_utf8(line)):
         try:
             return _request(line)
         except (msgspec.MsgspecError, RecursionError):
@@ -170,7 +170,7 @@ def of_client(line: bytes) -> Message:
 
 def of_server(line: bytes) -> Message:
     """`parse`, in one step for what servers send nearly always: an answer."""
-    if (len(line) <= SHALLOW or not is_deeper(line)) and line.isascii():
+    if (len(line) <= SHALLOW or not is_deeper(line)) and (line.isascii() or is_utf8(line)):
         try:
             return _response(line)
         except (msgspec.MsgspecError, RecursionError):

@@ -17,7 +17,7 @@ import msgspec
 
 from callmux.depth import DEEPEST, DepthCheck, opening
 from callmux.protocol import jsonrpc
-from callmux.protocol.encoding import Utf8Check
+from callmux.protocol.encoding import Utf8Check, is_utf8
 from callmux.protocol.jsonrpc import HEAD, Message, Request, Response
 
 T = TypeVar("T")
@@ -88,7 +88,9 @@ class LineBuffer:
         Args:
             decode: Reads an array of messages of the usual kind.
         """
-        if self._size or len(data) > self._most_together or not (data.endswith(b"\n") and data.isascii()):
+        if self._size or len(data) > self._most_together or not data.endswith(b"\n"):
+            return None
+        if not (data.isascii() or is_utf8(data)):
             return None
         # So few brackets that none of them can be nested too deeply.
         if len(data) > DEEPEST and opening(data) > DEEPEST:

@@ -16,6 +16,7 @@ from msgspec import Raw
 from callmux.depth import DEEPEST, is_deeper
 from callmux.protocol import modern
 from callmux.protocol.calling import Calling, DirectCall
+from callmux.protocol.encoding import is_utf8
 from callmux.protocol.jsonrpc import SHALLOW, Id, RpcError
 from callmux.protocol.modern import Asked
 from callmux.protocol.params import OF_REQUEST, members
@@ -65,7 +66,7 @@ def of_caller(body: bytes, tool: str, before: About = NOTHING) -> tuple[Calling,
         tool: The tool.
         before: What was given for the message before: most clients say the same of themselves each time.
     """
-    if not body.isascii():
+    if not (body.isascii() or is_utf8(body)):
         return None
     try:
         message = _decode(body)
