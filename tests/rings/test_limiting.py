@@ -256,6 +256,37 @@ async def test_nothing_stays_of_calls_that_gave_up_while_another_one_waits(late:
     assert repr(slots) == "Slots(2/2 running, 0 queued)"
 
 
+@pytest.mark.parametrize("how", ["served", "late", "given up"])
+async def test_no_client_that_has_left_is_kept_while_others_wait(how: str) -> None:
+    """The queue never empties where many come and go."""
+    crowd = Crowd(Slots(1, {}))
+    for n in range(20):
+        await crowd.comes(f"b{n}", client="b")
+    left: list[weakref.ref[Waiter]] = []
+    for n in range(3):
+        client: Any = Waiter()
+        left.append(weakref.ref(client))
+        who = f"a{n}"
+        if how == "late":
+            late: Any = SimpleNamespace(deadline=asyncio.get_running_loop().time() + 1)
+            with pytest.raises(TimeoutError):
+                await crowd.slots.acquire("s", client, late)
+        else:
+            await crowd.comes(who, client=client)
+        if how == "given up":
+            await crowd.gives_up(who)
+        del client
+        for _ in range(4):
+            await crowd.goes(crowd.order[-1])
+        assert (who in crowd.order) is (how == "served")
+        crowd.tasks.pop(who, None)
+    gc.collect()
+    assert [one() for one in left] == [None] * 3
+    assert crowd.slots.queued
+    await crowd.all_go()
+    assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
+
+
 async def test_many_that_wait_are_not_looked_at_for_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     slots, loop = Slots(1, {}), asyncio.get_running_loop()
     looked: list[float] = []

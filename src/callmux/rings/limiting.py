@@ -60,6 +60,8 @@ class Slots:
         self._round = 0
         self._rounds: dict[object, int] = {}
         self._of_client: dict[object, dict[asyncio.Future[bool], int]] = {}
+        # Clients of which no call waits, and that have had their turn in this round.
+        self._served: set[object] = set()
         self._passed = 0
 
     @property
@@ -110,6 +112,7 @@ class Slots:
             return
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._ticket += 1
+        self._served.discard(client)
         round = self._rounds[client] = max(self._round, self._rounds.get(client, -1) + 1)
         queue = self._queues.setdefault(server if server in self.server_limits else _SHARED, [])
         heappush(queue, (round, self._ticket, turn, server))
@@ -134,6 +137,8 @@ class Slots:
             del own[turn]
             if not has_turn:
                 self._gave_up(client, own)
+            if not own and self._of_client.get(client) is own:
+                self._has_none(client)
         if not has_turn:
             raise TimeoutError
 
@@ -156,7 +161,11 @@ class Slots:
                 return
             name = min(ready)[1]
             round, _, turn, server = heappop(self._queues[name])
-            self._round = max(self._round, round)
+            if round > self._round:
+                self._round = round
+                for client in self._served:
+                    del self._rounds[client]
+                self._served.clear()
             self._leave()
             self.take(server)
             turn.set_result(True)
@@ -174,11 +183,20 @@ class Slots:
                 heapify(queue)
             self._passed = 0
 
+    def _has_none(self, client: object) -> None:
+        """No call of a client waits. Its turn counts while the round lasts; then nothing is known of it."""
+        del self._of_client[client]
+        if self._rounds[client] < self._round:
+            del self._rounds[client]
+        else:
+            self._served.add(client)
+
     def _leave(self) -> None:
         self.queued -= 1
         if not self.queued:
             # Nobody waits: nobody is owed a turn.
             self._rounds.clear()
+            self._served.clear()
             self._of_client.clear()
             self._queues.clear()
             self._passed = 0
