@@ -68,6 +68,22 @@ def test_sweeping_ends_only_who_has_been_idle_for_longer() -> None:
     assert hall.table.get("old") is None
 
 
+def test_a_session_that_is_used_while_another_is_ended_is_not_swept() -> None:
+    first, used, seen = Seat("first", 1), Seat("used", 2), Seat("seen", 3)
+    hall = Hall(first, used, seen)
+    end = hall.end
+
+    async def slowly(seat: Seat) -> None:
+        used.active, seen.seen_at = 1, 1000.0
+        await end(seat)
+
+    hall.table = SessionTable(hall.time.clock, KEY, slowly)
+    for seat in (first, used, seen):
+        hall.table.enter(seat, 100)
+    play(hall.table.sweep(100))
+    assert (hall.ended, hall.here) == (["first"], ["used", "seen"])
+
+
 def test_another_process_with_the_key_recalls_an_id_and_one_without_does_not() -> None:
     id = Hall().table.new_id("2025-11-25", b'{"roots":{}}')
     ticket = Hall().table.recall(id)

@@ -164,7 +164,9 @@ class SessionTable(Generic[S]):
             return
         limit = self._clock.monotonic() - ttl_seconds
         for seat in [s for s in self._seats.values() if not s.active and s.seen_at < limit]:
-            await self.remove(seat.id, over=not self.shared)
+            # While one is ended, the next may be used again.
+            if not seat.active and seat.seen_at < limit:
+                await self.remove(seat.id, over=not self.shared)
 
 
 def _mark(id: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from callmux.config.model import Config
 from callmux.nodes.outcome import unknown
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Request
@@ -29,12 +30,13 @@ class Others:
         self.claims: list[tuple[str, str]] = []
         self.taken: set[tuple[str, str]] = set()
         self.over: list[str] = []
+        self.held: set[str] = set()
 
     async def begun(self, session: str) -> None:
-        """Nobody else knows it."""
+        self.held.add(session)
 
     def ended(self, session: str, over: bool) -> None:
-        """Nobody else knows it."""
+        self.held.discard(session)
 
     async def serve(self, exchange: Exchange, here: Callable[[Exchange], Awaitable[None]]) -> None:
         await here(exchange)
@@ -75,6 +77,19 @@ def one_of_several() -> tuple[House, Others]:
 
 def asked(house: House, method: str, session: str, name: str = NAME, id: int = 5, **headers: str) -> Call:
     return post({"id": id, "method": method}, session, **{ONCE: name, **headers})
+
+
+async def test_a_session_for_which_there_is_no_room_is_no_nodes() -> None:
+    house, others = one_of_several()
+    house.listener.configure(Config(listener_max_sessions=1), house.listener.limits)
+    session = await house.greets()
+    busy = house.begins(asked(house, "slow", session))
+    await settle()
+    hello = {"id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25"}}
+    assert (await house.posts(hello)).status == 503
+    assert others.held == {session}
+    house.desk.go.set()
+    await busy
 
 
 async def test_an_attempt_goes_on_with_what_the_one_before_has_begun() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from callmux.config.model import Config
 from callmux.protocol.modern import Asked
 from callmux.transport.http.exchange import Exchange
 from callmux.transport.http.seats import IDLE_SECONDS
+from callmux.transport.http.web_session import WebSession
 from tests.transport.http.asgi import Call, House
 
 PLAIN = Asked("2026-07-28", b"{}")
@@ -75,3 +78,45 @@ async def test_there_are_no_more_than_sessions_may_be_and_idle_ones_make_room() 
     assert (first.closed, other.closed) == (True, False)
     seats.release(first)
     assert repr(seats) == "Seats(1, 0 idle)"
+
+
+async def test_nothing_is_kept_of_what_requests_said_of_themselves() -> None:
+    """A session may end while it is lent: that a client has it does not keep it."""
+    house = House()
+    seats = house.listener.seats
+    for n in range(5):
+        asked = Asked("2026-07-28", b"{}", f"client {n}")
+        seats.release(await seats.take(exchange(), asked))
+        lent = seats.lend(seats.idle(exchange(), asked))
+        assert lent is not None
+        await house.listener.table.remove(lent.id)
+        seats.release(lent)
+    assert (seats._idle, seats._keys) == ({}, {})
+
+
+@pytest.mark.parametrize("way", ["swept", "making room"])
+async def test_a_session_that_is_lent_while_another_is_ended_is_not_ended(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House()
+    listener, seats = house.listener, house.listener.seats
+    for seat in reversed([await seats.take(exchange(), PLAIN) for _ in range(3)]):
+        seats.release(seat)
+    ended, lent = house.ledger.ended, []
+
+    async def slowly(seat: WebSession) -> None:
+        if not lent:
+            lent.append(await seats.take(exchange(), PLAIN))
+        await ended(seat)
+
+    monkeypatch.setattr(house.ledger, "ended", slowly)
+    if way == "swept":
+        await asyncio.sleep(IDLE_SECONDS + 1)
+        await listener.sweep()
+    else:
+        # There may be fewer than there were.
+        listener.configure(Config(listener_max_sessions=2), listener.limits)
+        await seats.take(exchange(), Asked("2026-07-28", b"{}", "other"))
+    assert len(house.ledger.ended_ids) == 2
+    assert [seat.closed for seat in lent] == [False]
+    assert lent[0] in list(listener.table)

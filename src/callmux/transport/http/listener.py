@@ -124,7 +124,7 @@ class Listener:
         self.elsewhere: Callable[[str, bytes], None] | None = None
         self._tasks = TaskSet("listener")
         self._kept = KeptStreams(clock.monotonic, replay)
-        self.seats = Seats(self._seated, self._profile, owner_of, clock.monotonic)
+        self.seats = Seats(self._begun, self._profile, owner_of, clock.monotonic)
         self.table: SessionTable[WebSession] = SessionTable(clock, key, self.end)
         self.configure(config, limits)
 
@@ -164,8 +164,6 @@ class Listener:
             raise Refusal(400, f"initialize: {error}", -32602) from None
         version, profile = versions.agree(asked.protocol_version), self._profile(exchange)
         id = self.table.new_id(version, capabilities, owner_of(exchange), exchange.profile, profile)
-        if self.nodes is not None:
-            await self.nodes.begun(id)
         return await self._begun(id, STREAMABLE, exchange, profile)
 
     async def begin(self, id: str, kind: str, exchange: Exchange) -> WebSession:
@@ -174,18 +172,15 @@ class Listener:
         Raises:
             Refusal: There is no room, or no such profile.
         """
-        profile = self._profile(exchange)
-        if self.nodes is not None:
-            await self.nodes.begun(id)
-        return await self._begun(id, kind, exchange, profile)
+        return await self._begun(id, kind, exchange, self._profile(exchange))
 
     async def _begun(self, id: str, kind: str, exchange: Exchange, profile: str) -> WebSession:
         seat = self._made(id, kind, exchange, profile)
         await self._enter(seat)
+        if self.nodes is not None and kind != STATELESS:
+            # Only now: one for which there is no room is nobody's.
+            await self.nodes.begun(id)
         return seat
-
-    async def _seated(self, id: str, exchange: Exchange, profile: str) -> WebSession:
-        return await self._begun(id, STATELESS, exchange, profile)
 
     def _profile(self, exchange: Exchange) -> str:
         """The profile of a session that begins.
@@ -225,8 +220,10 @@ class Listener:
         self._sessions.begun(seat)
         if self.shared is not None:
             self.shared.add(seat)
-        if gone:
-            await self.table.end(gone)
+        for other in gone:
+            # At once: while one is ended, the next would be lent to a request.
+            self.seats.ended(other)
+        await self.table.end(gone)
 
     def find(self, id: str, exchange: Exchange) -> WebSession | None:
         """The session of that id; None where whoever asks has begun none, or not at this address."""

@@ -9,14 +9,14 @@ of the same principal that says the same of itself.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import TypeAlias
 
 from callmux.context import Loan
 from callmux.protocol.modern import Asked
 from callmux.transport.http.exchange import Exchange, Refusal
-from callmux.transport.http.web_session import WebSession
+from callmux.transport.http.web_session import STATELESS, WebSession
 
 IDLE_SECONDS = 60.0
 """How long a session waits for the next request like its last one."""
@@ -28,7 +28,7 @@ class Seats:
     """The sessions of requests without one.
 
     Args:
-        begin: Begins a session of this id for whoever asks.
+        begin: Begins a session of this id and kind for whoever asks.
         profile: The profile that whoever asks has.
         owner: Whose sessions a request may use.
         now: The monotonic clock.
@@ -36,7 +36,7 @@ class Seats:
 
     def __init__(
         self,
-        begin: Callable[[str, Exchange, str], Awaitable[WebSession]],
+        begin: Callable[[str, str, Exchange, str], Awaitable[WebSession]],
         profile: Callable[[Exchange], str],
         owner: Callable[[Exchange], str],
         now: Callable[[], float],
@@ -62,8 +62,7 @@ class Seats:
         key = self._key(exchange, profile, asked)
         if (waiting := self.lend(self._idle.get(key, []))) is not None:
             return waiting
-        self._idle.pop(key, None)
-        seat = await self._begin(secrets.token_hex(16), exchange, profile)
+        seat = await self._begin(secrets.token_hex(16), STATELESS, exchange, profile)
         seat.session.server_level = asked.log_level
         seat.session.facts.roots_asked = True
         seat.session.over = partial(self.release, seat)
@@ -116,12 +115,16 @@ class Seats:
     def ended(self, seat: WebSession) -> None:
         """Forgets a session that is over."""
         key = self._keys.pop(seat, None)
-        if key is not None and seat in (idle := self._idle.get(key, [])):
+        if key is None or (idle := self._idle.get(key)) is None:
+            return
+        if seat in idle:
             idle.remove(seat)
-            if not idle:
-                del self._idle[key]
+        if not idle:
+            # Also where it was lent: what clients say of themselves would pile up here.
+            del self._idle[key]
 
-    def spent(self) -> list[str]:
-        """The ids of those that nobody has needed for a while."""
+    def spent(self) -> Iterator[str]:
+        """The ids of those that nobody has needed for a while; none that is lent before its turn comes."""
         oldest = self._now() - IDLE_SECONDS
-        return [seat.id for seats in self._idle.values() for seat in seats if seat.seen_at < oldest]
+        found = [seat for seats in self._idle.values() for seat in seats if seat.seen_at < oldest]
+        return (seat.id for seat in found if not seat.active)
