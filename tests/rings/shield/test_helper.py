@@ -142,3 +142,45 @@ async def test_one_that_cannot_work_is_lost(command: list[str]) -> None:
     with pytest.raises(HelperLost):
         await helper.do(WorkerJob(ref="none"))
     await helper.close()
+
+
+SLOW = """
+import sys
+for line in sys.stdin.buffer:
+    if b"slow" in line:
+        print('{"size": 3}', flush=True)
+        sys.stdin.buffer.readline()
+        print('one', end='', flush=True)
+    print('{"size": 3}', flush=True)
+    print('two', end='', flush=True)
+"""
+
+
+@real_loop()
+async def test_what_is_left_of_a_job_that_was_given_up_is_no_answer_to_the_next() -> None:
+    """It may be another client's."""
+    helper = Helper([sys.executable, "-c", SLOW])
+    _, ready = await helper.do(WorkerJob(ref="a"))
+    assert ready == b"two"
+    job = asyncio.get_running_loop().create_task(helper.do(WorkerJob(ref="slow")))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+    assert (await helper.do(WorkerJob(ref="b")))[1] == b"two"
+    await helper.close()
+
+
+@real_loop()
+async def test_its_file_is_closed_where_nobody_waits_for_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    helper = Helper([sys.executable, "-c", "import time; print('{}', flush=True); time.sleep(60)"])
+    await helper.do(WorkerJob(ref="a"))
+    closed: list[bool] = []
+    monkeypatch.setattr(helper.spool, "close", lambda: closed.append(True))
+    ending = asyncio.get_running_loop().create_task(helper.close())
+    await asyncio.sleep(0)
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    assert closed == [True]

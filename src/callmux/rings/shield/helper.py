@@ -60,7 +60,7 @@ class Helper:
         return None if self._process is None else self._process.pid
 
     async def do(self, job: WorkerJob, body: bytes = b"") -> tuple[WorkerAnswer, bytes]:
-        """Has a job done. Must not be cancelled half-way: run it in a task of its own.
+        """Has a job done. Run it in a task of its own: where it is cancelled half-way, the process is ended.
 
         Raises:
             HelperLost: It was not done.
@@ -70,6 +70,10 @@ class Helper:
                 try:
                     async with asyncio.timeout(JOB_SECONDS):
                         return await self._attempt(job, body)
+                except asyncio.CancelledError:
+                    # The next job would read the rest of this answer, which may be another client's.
+                    await self._lost("a job was given up")
+                    raise
                 except TimeoutError as late:
                     await self._lost(f"a job took longer than {JOB_SECONDS:g} s")
                     raise HelperLost("it took too long") from late
@@ -105,8 +109,10 @@ class Helper:
     async def close(self) -> None:
         """Ends the process."""
         self._closed = True
-        await self._end()
-        self.spool.close()
+        try:
+            await self._end()
+        finally:
+            self.spool.close()
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._closed:
