@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from callmux.cli import listen as listen_module
 from callmux.cli.grammar.serve import COMMANDS
 from callmux.cli.listen import ListenOptions, _banner, listen, read_options
 from callmux.cli.parsing import ScriptUsageError, read
@@ -16,6 +18,10 @@ from callmux.config.model import Config
 from callmux.config.overlay import Overlay
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
+from callmux.guard.guard import Guard
+from callmux.process.host import Host
+from callmux.process.observers import Observers
+from callmux.transport.http.serve import HttpServer
 from tests.support import run
 
 
@@ -65,6 +71,58 @@ def test_what_is_no_port_is_refused(port: str) -> None:
 def test_an_option_without_a_usable_value_is_refused(args: list[str]) -> None:
     with pytest.raises(UsageError, match=args[0]):
         options("--listen", "80", *args)
+
+
+@pytest.mark.parametrize("how", ["fails", "is cancelled"])
+def test_each_step_of_the_end_is_taken_where_one_before_has_failed(
+    how: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    taken: list[str] = []
+
+    def note(owner: Any, step: str, name: str) -> None:
+        usual = getattr(owner, step)
+
+        def noted(*given: Any) -> Any:
+            taken.append(name)
+            return usual(*given)
+
+        monkeypatch.setattr(owner, step, noted)
+
+    async def breaks(self: Guard) -> None:
+        taken.append("guard")
+        if how == "fails":
+            raise OSError("gone")
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(Guard, "close", breaks)
+    note(HttpServer, "stop", "server")
+    note(Host, "close", "host")
+    note(Observers, "close", "observers")
+    monkeypatch.setattr(listen_module, "stop_signals", at_once_stopped)
+    with socket.create_server(("127.0.0.1", 0)) as taken_port:
+        port = taken_port.getsockname()[1]
+
+    def load(sources: Sources, overlay: Overlay | None = None) -> Config:
+        return config()
+
+    async def scene() -> None:
+        env = {"HOME": str(tmp_path)}
+        await listen(ListenOptions(port), tmp_path / "c.json", load, env, lambda name, line: None)
+
+    with pytest.raises(OSError if how == "fails" else asyncio.CancelledError):
+        run(scene())
+    assert taken == ["server", "guard", "host", "observers"]
+    with socket.create_server(("127.0.0.1", port)):
+        """The port is free again."""
+
+
+def at_once_stopped() -> asyncio.Event:
+    stopped = asyncio.Event()
+    stopped.set()
+    return stopped
 
 
 def test_a_taken_port_is_an_error_that_names_it(tmp_path: Path) -> None:

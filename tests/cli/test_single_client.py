@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -12,8 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from callmux.cli import single_client
+from callmux.config.model import Config
+from callmux.config.sources import Sources
+from callmux.process import config_watch
+from callmux.transport.stdio import StdioTransport
+from callmux.upstream.links.head_start import HeadStarts
 from tests.live.harness import environment, marked, swept
-from tests.support import SECONDS, eventually
+from tests.support import SECONDS, eventually, real_loop
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
 
@@ -127,3 +134,37 @@ def test_a_server_ends_where_callmux_is_killed_while_it_starts(tmp_path: Path, m
     ended = played(tmp_path, HELLO + LIST, path, mark)
     assert (ended.returncode, starts(tmp_path)) == (-9, 1)
     eventually(lambda: not marked(mark), "the end of the server")
+
+
+@real_loop()
+async def test_whoever_watches_the_configuration_ends_also_where_the_rest_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over: list[str] = []
+
+    async def watch(*given: object) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            over.append("watch")
+
+    async def open_nothing(self: StdioTransport, said: bytes) -> None:
+        """Nobody is there."""
+
+    async def fail(*given: object) -> None:
+        await asyncio.sleep(0)
+        raise OSError("gone")
+
+    monkeypatch.setattr(config_watch, "watch_and_answer", watch)
+    monkeypatch.setattr(StdioTransport, "open", open_nothing)
+    monkeypatch.setattr(single_client, "stop_signals", asyncio.Event)
+    monkeypatch.setattr(single_client, "first_of", fail)
+    env = {"HOME": str(tmp_path)}
+    ahead = HeadStarts(env, tmp_path)
+    attending = single_client.attend(
+        Config(), tmp_path / "c.json", lambda _: Config(), Sources(), env, lambda *_: None, ahead, b""
+    )
+    with pytest.raises(OSError, match="gone"):
+        await attending
+    assert over == ["watch"]
+    await ahead.close()

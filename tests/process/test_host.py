@@ -446,6 +446,35 @@ async def test_a_session_that_ends_is_told_with_its_duration(monkeypatch: pytest
     ]
 
 
+@pytest.mark.parametrize("way", ["left", "host"])
+async def test_a_session_that_fails_to_end_is_told_and_holds_nothing_up(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = await House(monkeypatch, config("a")).greets()
+    ended: list[SessionEnded] = []
+    house.host.bus.subscribe(SessionEnded, ended.append)
+    other = Session(house.host.dispatch, lambda line: None)
+    house.host.add(other)
+    forgotten: list[Session] = []
+    monkeypatch.setattr(house.host._pool, "forget", forgotten.append)
+
+    async def fail() -> None:
+        raise OSError("gone")
+
+    monkeypatch.setattr(house.session, "close", fail)
+    if way == "left":
+        with pytest.raises(OSError, match="gone"):
+            await house.host.remove(house.session)
+        assert forgotten == [house.session]
+        await house.host.close()
+    else:
+        with pytest.raises(OSError, match="gone"):
+            await house.host.close()
+    assert len(ended) == 2
+    assert house.host.sessions == {}
+    assert house.links["a"].closed
+
+
 async def test_a_restarted_server_answers_nothing_from_before_as_soon_as_it_is_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -83,3 +83,23 @@ async def test_nobody_waits_for_the_end_of_what_hangs(
         await asyncio.get_running_loop().shutdown_default_executor()
     finally:
         may_end.set()
+
+
+async def test_sign_ins_end_also_where_servers_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = supply({"XDG_STATE_HOME": str(tmp_path)}, tmp_path, lambda *_: None, Clock(), Bus())
+    close, ended = made.pool.close, []
+
+    async def fail() -> None:
+        await close()
+        raise OSError("gone")
+
+    async def end() -> None:
+        ended.append("sign-ins")
+
+    monkeypatch.setattr(made.pool, "close", fail)
+    monkeypatch.setattr(made.sign_ins, "close", end)
+    with pytest.raises(OSError, match="gone"):
+        await made.close()
+    assert ended == ["sign-ins"]

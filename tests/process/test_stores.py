@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import pytest
+
 from callmux.config.check import check_document
 from callmux.process.stores import Stores
 from callmux.stores.cache import Key
@@ -73,3 +77,22 @@ def test_where_results_are_shared_it_matters_how_their_server_is_configured() ->
 
     assert definitions(Shared()) == definitions(Shared()) != definitions(Shared(), "--other")
     assert definitions(MemoryCache()) == {}
+
+
+@real_loop()
+async def test_what_shortens_results_ends_also_where_writes_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    stores, ended = Stores(), []
+
+    async def fail() -> None:
+        raise OSError("gone")
+
+    monkeypatch.setattr(stores.writes, "close", fail)
+    monkeypatch.setattr(stores.results._helper, "close", fail)
+    monkeypatch.setattr(stores.results._tasks, "cancel", partial(_note, ended))
+    with pytest.raises(OSError, match="gone"):
+        await stores.close()
+    assert ended == ["ended"]
+
+
+async def _note(ended: list[str]) -> None:
+    ended.append("ended")

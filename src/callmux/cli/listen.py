@@ -44,7 +44,7 @@ from callmux.serving.reading import ConfigReader, Load
 from callmux.serving.sharing import keep_comparing, node_of, shared_by
 from callmux.session import saved_sessions
 from callmux.session.saved_sessions import SavedSession, SavedSessions, session_key
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, to_the_end
 from callmux.transport.http.serve import HttpServer, bind
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ async def listen(
     observers.configure(config)
     tasks = TaskSet("listener")
     node: Clustered | None = None
+    running: HttpServer | None = None
     try:
         host.start(None)
         for _ in range(TURNS):
@@ -164,6 +165,7 @@ async def listen(
         server = HttpServer(app, listening, https.context)
         node = await node_of(shared, listener, app, host, base_dir, env)
         await server.start()
+        running = server
         if before is not None:
             await before.relieve()
             listener.elsewhere = before.send
@@ -211,19 +213,20 @@ async def listen(
                 await server.stop_accepting()
                 await listener.drain(seconds)
             await _leave(state, options.port, _saved_sessions(host, listener))
-        await server.stop()
         return 0
     finally:
-        await tasks.cancel()
-        if node is not None:
-            await node.close()
-        await guard.close()
         host.strict_failure.cancel()
-        listening.close()
-        await host.close()
-        observers.close()
-        if shared is not None:
-            await shared.close()
+        steps = [host.close] if shared is None else [host.close, shared.close]
+
+        async def free_port() -> None:
+            listening.close()
+
+        serving = [] if running is None else [running.stop]
+        nodes = [] if node is None else [node.close]
+        try:
+            await to_the_end(*serving, tasks.cancel, *nodes, guard.close, free_port, *steps)
+        finally:
+            observers.close()
 
 
 async def _key(state: Path, shared: SharedState | None) -> bytes:

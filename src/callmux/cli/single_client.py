@@ -21,7 +21,7 @@ from callmux.process.observers import Observers
 from callmux.process.servers import startup_failed
 from callmux.protocol.calling import calls_in, of_caller
 from callmux.session.session import Session
-from callmux.tasks import TaskSet, at_once, first_of
+from callmux.tasks import TaskSet, first_of, to_the_end
 from callmux.transport.stdio import StdioTransport
 from callmux.upstream.links.head_start import HeadStarts
 
@@ -74,7 +74,7 @@ async def attend(
         if path is not None:
             from callmux.process.config_watch import watch_and_answer
 
-            watching = at_once(watch_and_answer(path, host, load, sources, env))
+            watching = tasks.spawn(watch_and_answer(path, host, load, sources, env))
         if not host.started and not session.requests:
             # The greeting was refused, or there was none.
             await ahead.end_unused()
@@ -95,10 +95,11 @@ async def attend(
         await transport.finish(1.0)
         return 0
     finally:
-        await tasks.cancel()
         host.strict_failure.cancel()
-        await host.close()
-        observers.close()
+        try:
+            await to_the_end(tasks.cancel, host.close)
+        finally:
+            observers.close()
 
 
 async def _read_in(host: Host, session: Session) -> None:

@@ -20,7 +20,7 @@ from callmux.guard.managers import Managers
 from callmux.guard.memory import Memory
 from callmux.guard.resource import Resource
 from callmux.observe.bus import Bus
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, to_the_end
 
 if TYPE_CHECKING:
     from callmux.guard.oidc import Oidc
@@ -93,8 +93,7 @@ class Guard:
 
     async def close(self) -> None:
         """Gives up what is being examined."""
-        await self._tasks.cancel()
-        await self._limits.close()
+        await to_the_end(self._tasks.cancel, self._limits.close)
 
     def _authentication(self, config: Config) -> tuple[Authentication, Resource] | None:
         auth = config.auth

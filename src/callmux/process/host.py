@@ -40,7 +40,7 @@ from callmux.session.dispatch import Dispatch, is_wanted
 from callmux.session.observing import RequestObserver
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
-from callmux.tasks import TaskSet, to_the_end
+from callmux.tasks import TaskSet, to_the_end, together
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.opening import restoring
 from callmux.upstream.resources import Place
@@ -182,11 +182,16 @@ class Host:
 
     async def remove(self, session: Session) -> None:
         """Gives up what a session held that is over."""
+        closed = partial(self.dispatch.closed, session)
+        forget = partial(self.subscriptions.forget, session, self.runtime.offers)
+        try:
+            await to_the_end(partial(self._leave, session), closed, forget)
+        finally:
+            self._pool.forget(session)
+
+    async def _leave(self, session: Session) -> None:
         self._observer.left(session, self.sessions.pop(session, None))
         await session.close()
-        await self.dispatch.closed(session)
-        await self.subscriptions.forget(session, self.runtime.offers)
-        self._pool.forget(session)
 
     async def greet(self, session: Session, version: str) -> bytes:
         """The result of `initialize`: at once, or almost (`GREETING_SECONDS`); in the transparent mode, as
@@ -361,14 +366,8 @@ class Host:
     async def close(self) -> None:
         """Ends sessions and servers."""
         self.desk.withdraw("callmux has ended")
-
-        async def close_sessions() -> None:
-            for session, about in list(self.sessions.items()):
-                await session.close()
-                self._observer.left(session, about)
-
-        cancel, stores, supply = self._tasks.cancel, self._stores.close, self._supply.close
-        await to_the_end(self.dispatch.close, close_sessions, cancel, stores, supply)
+        ends = self._tasks.cancel, self._stores.close, self._supply.close
+        await to_the_end(self.dispatch.close, lambda: together(*map(self._leave, [*self.sessions])), *ends)
 
     def _keep(self, place: Place, wanted: bool) -> None:
         if (server := self.runtime.servers.get(place.server)) is not None:

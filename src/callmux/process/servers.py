@@ -20,7 +20,7 @@ from callmux.errors import StartupFailed
 from callmux.observe.bus import Bus
 from callmux.places import known_state_dir
 from callmux.process.sign_ins import LateSignIns
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, to_the_end
 from callmux.upstream.belongings import abandoned, running, sweep
 from callmux.upstream.inventory.listings import Listings
 from callmux.upstream.links.head_start import HeadStarts
@@ -72,9 +72,7 @@ class Supply:
 
     async def close(self) -> None:
         """Ends all servers, and what goes on for them."""
-        await self.pool.close()
-        await self.sign_ins.close()
-        await self._tasks.cancel()
+        await to_the_end(self.pool.close, self.sign_ins.close, self._tasks.cancel)
 
 
 async def _sweep(records: Sequence[Path]) -> None:

@@ -43,7 +43,7 @@ from callmux.stores.redis_results import RedisResults
 from callmux.stores.redis_sessions import RedisSessions
 from callmux.stores.redis_tokens import SharedTokenStore
 from callmux.stores.tokens import Safe, TokenStore
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, to_the_end
 
 log = logging.getLogger(__name__)
 
@@ -239,14 +239,13 @@ class SharedState:
 
     async def close(self) -> None:
         """Brings to Redis what still waits, and ends the connection."""
-        await self._tasks.cancel()
-        with contextlib.suppress(StoreUnavailable):
-            await self.listeners.leave()
-        for store in self._tokens:
-            await store.close()
-        await self._in_flight.close()
-        await self.replay.close()
-        await self.connection.close()
+
+        async def leave() -> None:
+            with contextlib.suppress(StoreUnavailable):
+                await self.listeners.leave()
+
+        stores = [store.close for store in (*self._tokens, self._in_flight, self.replay, self.connection)]
+        await to_the_end(self._tasks.cancel, leave, *stores)
 
 
 def strange_secret(config: StateSection, company: Company, where: str) -> str:

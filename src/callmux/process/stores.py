@@ -22,6 +22,7 @@ from callmux.stores.memory import MemoryCache
 from callmux.stores.memory_parked import MemoryParkedCalls
 from callmux.stores.parked import ParkedCalls, ParkedLimits
 from callmux.stores.results import Results, StoreLimits
+from callmux.tasks import to_the_end
 
 if TYPE_CHECKING:
     from callmux.rings.cache.writes import Writes
@@ -163,10 +164,9 @@ class Stores:
 
     async def close(self) -> None:
         """Ends what works for them."""
-        if "writes" in self.__dict__:
-            await self.writes.close()
-        if "results" in self.__dict__:
-            await self.results.close()
+        made = [self.__dict__[name].close for name in ("writes", "results") if name in self.__dict__]
+        if made:
+            await to_the_end(*made)
 
 
 def _definitions(config: Config) -> dict[str, str]:

@@ -258,3 +258,20 @@ async def test_what_a_listener_knows_is_kept_when_it_ends() -> None:
     kept = shelf.kept[seat.id]
     assert isinstance(kept, KeptSession)
     assert kept.cwd == "/later"
+
+
+async def test_streams_end_with_a_listener_also_where_the_store_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house = sharing(Shelf())
+    seat = await begun(house)
+
+    async def fail() -> None:
+        raise OSError("gone")
+
+    assert house.listener.shared is not None
+    monkeypatch.setattr(house.listener.shared, "renew", fail)
+    waiting = house.listener.shared._tasks.spawn(asyncio.sleep(999))
+    with pytest.raises(OSError, match="gone"):
+        await house.listener.drain(0.1)
+    assert (seat.closed, waiting.cancelled()) == (True, True)

@@ -29,7 +29,7 @@ from callmux.rings.shield.worker import WorkerAnswer, WorkerJob, mark
 from callmux.stores.border import Border
 from callmux.stores.memory import MemoryResults
 from callmux.stores.results import Remainder, Results, Sources, Stored, StoreLimits
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, to_the_end
 
 log = logging.getLogger(__name__)
 
@@ -146,8 +146,7 @@ class Shelf:
 
     async def close(self) -> None:
         """Ends the helper process."""
-        await self._helper.close()
-        await self._tasks.cancel()
+        await to_the_end(self._helper.close, self._tasks.cancel)
 
     async def _shorten_there(
         self, raw: bytes, order: Shortening, owner: str, sources: Sources

@@ -32,7 +32,7 @@ from callmux.session.request import Request
 from callmux.session.saved_sessions import SavedSession
 from callmux.session.session import Session
 from callmux.session.table import SessionTable
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, to_the_end
 from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
 from callmux.transport.http.house import Nodes, Sessions
 from callmux.transport.http.intake import BodyLimits, is_elsewhere
@@ -354,12 +354,13 @@ class Listener:
             self.refusing = True
             if left := sum(not seat.session.quiet.is_set() for seat in self.table):
                 log.warning("%d sessions have requests in flight that are given up after %g s", left, seconds)
-            if self.shared is not None:
-                await self.shared.close()
-            for seat in self.table:
-                seat.end()
-            await self._tasks.cancel()
-            await self._kept.close()
+            try:
+                if self.shared is not None:
+                    await self.shared.close()
+            finally:
+                for seat in self.table:
+                    seat.end()
+                await to_the_end(self._tasks.cancel, self._kept.close)
 
     def let_go(self) -> bool:
         """Ends the own stream of every session that needs it no more; whether requests are in flight."""

@@ -19,7 +19,7 @@ from callmux.session.session import Session
 from callmux.session.table import SessionTable
 from callmux.session.tickets import MAX_AGE_SECONDS, Ticket, owner_mark
 from callmux.stores.sessions import KeptSession, KeptSessions, Over
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, to_the_end
 from callmux.transport.http.web_session import STREAMABLE, WebSession
 
 log = logging.getLogger(__name__)
@@ -134,8 +134,7 @@ class SharedSessions:
 
     async def close(self) -> None:
         """This listener ends: what is known of its sessions is left to the others."""
-        await self.renew()
-        await self._tasks.cancel()
+        await to_the_end(self.renew, self._tasks.cancel)
 
     async def recall(
         self, id: str, owner: str, ticket: Ticket | None
