@@ -35,6 +35,12 @@ def test_a_call_that_names_no_tool_is_answered_all_the_same(params: Raw | None) 
     assert "tool" not in error["details"]
 
 
+def test_a_client_of_a_revision_without_a_handshake_gets_a_result_as_it_knows_them() -> None:
+    meta = b'{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}'
+    answer = json.loads(unknown(Request(5, "tools/call", Raw(b'{"name":"t","_meta":%b}' % meta))))
+    assert (answer["result"]["resultType"], answer["result"]["isError"]) == ("complete", True)
+
+
 def test_another_request_is_refused() -> None:
     answer = json.loads(unknown(LIST))
     assert (answer["id"], answer["error"]["code"]) == ("a", -32000)

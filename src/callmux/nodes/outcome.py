@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
+from msgspec import Raw
 
+from callmux import __version__
 from callmux.errors import OutcomeUnknown
-from callmux.protocol import jsonrpc
+from callmux.protocol import jsonrpc, modern
 from callmux.protocol.jsonrpc import Batch, Failure, Id, Message, Request, Response
+from callmux.protocol.params import members, names_revision
 from callmux.protocol.sse import EventBuffer, event
 from callmux.rings.envelope import failure
 
@@ -22,6 +25,8 @@ MESSAGE = (
     "The listener that worked on this ended, and whether it was done is unknown: look whether it was, "
     "before asking again"
 )
+
+_OURSELVES = msgspec.json.encode({"name": "callmux", "version": __version__})
 
 
 class _Named(msgspec.Struct):
@@ -38,7 +43,10 @@ def unknown(request: Request) -> bytes:
             tool = None
     error = OutcomeUnknown(MESSAGE, tool=tool, retryable=False, safeToRetry=False, executionState="unknown")
     if request.method == "tools/call":
-        return jsonrpc.response(request.id, failure(error).raw)
+        result: bytes | Raw = failure(error).raw
+        if names_revision(members(request.params).get("_meta")):
+            result = modern.complete(result, _OURSELVES)
+        return jsonrpc.response(request.id, result)
     return jsonrpc.failure(request.id, UNKNOWN, MESSAGE, {"code": error.code, **error.details})
 
 

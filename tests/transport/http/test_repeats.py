@@ -258,8 +258,9 @@ async def test_a_client_without_a_session_is_told_of_what_was_begun_before() -> 
     assert (await house.answers(post(message, **headers))).json["result"]["did"] == "tools/call"
     assert others.over == [NAME]
     told = (await house.answers(post(message, **headers))).json
-    assert (told["id"], told["error"]["data"]["code"]) == (5, "outcome_unknown")
-    assert told["error"]["data"]["executionState"] == "unknown"
+    error = told["result"]["structuredContent"]["error"]
+    assert (told["id"], told["result"]["resultType"], error["code"]) == (5, "complete", "outcome_unknown")
+    assert (error["details"]["tool"], error["details"]["executionState"]) == ("write", "unknown")
     assert len(house.desk.params) == 1
     ((whose, _), _) = others.claims
     assert whose.startswith("stateless")

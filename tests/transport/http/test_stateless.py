@@ -143,6 +143,17 @@ async def test_a_client_that_takes_json_alone_gets_it() -> None:
     assert (await task).json["result"] == {"did": "slow"}
 
 
+async def test_a_client_that_takes_json_alone_is_told_that_its_answer_is_lost() -> None:
+    house = House()
+    task = house.begins(stateless(request("slow"), accept="application/json"))
+    await asyncio.sleep(PATIENCE_SECONDS + 5)
+    (seat,) = house.listener.table
+    await house.listener.end(seat)
+    call = await task
+    assert (call.status, call.json["id"]) == (503, 1)
+    assert "whether it was done is unknown" in call.json["error"]["message"]
+
+
 async def test_a_handshake_is_one_whatever_headers_say_of_its_method() -> None:
     house = House()
     params = {"protocolVersion": "2025-11-25", "capabilities": {}}

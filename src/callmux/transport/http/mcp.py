@@ -20,7 +20,7 @@ from callmux.session.facts import Said
 from callmux.tasks import at_once
 from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
 from callmux.transport.http.listener import Listener
-from callmux.transport.http.repeats import attempt_at
+from callmux.transport.http.repeats import attempt_at, moved, unanswered
 from callmux.transport.http.stateless import STREAM_HEAD, is_stateless, serve_stateless
 from callmux.transport.http.streams import Stream
 from callmux.transport.http.web_session import WebSession
@@ -37,11 +37,6 @@ _PRIMING = b"id: %b\nretry: %d\ndata: \n\n"
 PRIMED_SINCE = "2025-11-25"
 """Older clients may fail on an event without data."""
 
-UNANSWERED = (
-    "The session ended here before the answer was there, and whether it was done is unknown: look whether it"
-    " was, before asking again"
-)
-_MOVED = "The session has ended here and nothing was begun: ask again"
 _NOT_FOUND = "Unknown session: it has ended. Re-initialize to begin a new one"
 
 
@@ -128,7 +123,7 @@ async def _answer(
         if begun is None:
             if attempt is not None and seat.closed:
                 # Another node may have taken it over while this one asked whether the requests may begin.
-                raise Refusal(503, _MOVED, -32000, requests[0].id, headers={"Retry-After": "1"})
+                raise moved(requests[0].id)
             stream = _begun(seat, requests)
             for part in broken:
                 stream.push(jsonrpc.failure(part.id, part.code, part.message), is_answer=True)
@@ -176,7 +171,7 @@ async def _answer_from(
         if isinstance(message, Batch) and answer is not None:
             answer = b"[%b]" % b",".join(stream.answers())
         if answer is None and seat.closed:
-            raise Refusal(503, UNANSWERED, -32000, requests_in(message)[0].id)
+            raise unanswered(requests_in(message)[0].id)
         await exchange.answer(202 if answer is None else 200, answer or b"", headers={SESSION: seat.id})
         exchange.when_received(partial(seat.received, stream))
         return

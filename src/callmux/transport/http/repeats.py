@@ -11,8 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Sequence
 
-from callmux.errors import OutcomeUnknown
-from callmux.protocol.jsonrpc import Id, Request, RpcError
+from callmux.protocol.jsonrpc import Id, Request
 from callmux.protocol.sse import request_stream
 from callmux.transport.http.exchange import Exchange, Refusal
 from callmux.transport.http.house import Nodes
@@ -23,27 +22,13 @@ from callmux.transport.http.web_session import WebSession
 ONCE = "x-callmux-once"
 """The header with the name of a request."""
 _NAME = re.compile(r"[A-Za-z0-9._:-]{16,128}")
-UNKNOWN = -32000
-"""The JSON-RPC code for a request of which nobody knows what became of it."""
-MESSAGE = (
-    "This request was begun before at a node that is lost, and whether it was done is unknown: look whether"
-    " it was, before asking again"
+REFUSED = -32000
+"""The JSON-RPC code for a request whose session has ended under it."""
+_UNANSWERED = (
+    "The session ended here before the answer was there, and whether it was done is unknown: look whether it"
+    " was, before asking again"
 )
-
-
-def name_of(exchange: Exchange, listener: Listener) -> str | None:
-    """The name that a load balancer has given a request; None where there is none, or no other node.
-
-    Raises:
-        Refusal: It is none that could be of one request alone.
-    """
-    name = exchange.headers.get(ONCE)
-    if name is None or listener.nodes is None:
-        return None
-    if _NAME.fullmatch(name) is None:
-        what = f"{ONCE} must be a name of this request alone: 16 to 128 letters, digits and . _ : -"
-        raise Refusal(400, what, -32600)
-    return name
+_MOVED = "The session has ended here and nothing was begun: ask again"
 
 
 class NamedAttempt:
@@ -87,9 +72,13 @@ class NamedAttempt:
             return None
         stream = Stream(request_stream(first))
         for request in requests:
-            stream.push(self._nodes.unknown(request), is_answer=True)
+            stream.push(self.unknown(request), is_answer=True)
         stream.finish()
         return stream
+
+    def unknown(self, request: Request) -> bytes:
+        """What is told of a request with which another attempt has begun elsewhere."""
+        return self._nodes.unknown(request)
 
     async def _begun_here(self, seat: WebSession, first: Id) -> Stream | None:
         """What another attempt has begun here; None where none has, or nothing is left of it."""
@@ -107,18 +96,26 @@ class NamedAttempt:
 
 
 def attempt_at(exchange: Exchange, listener: Listener, seat: WebSession | None) -> NamedAttempt | None:
-    """What is known of a request that a load balancer may send again; None where none does.
+    """What is known of a request that a load balancer may send again; None where none does: it has given the
+    request no name, or there is no other node.
 
     Raises:
-        Refusal: Its name is none.
+        Refusal: Its name is none that could be of one request alone.
     """
-    name = name_of(exchange, listener)
-    if name is None or listener.nodes is None:
+    name, nodes = exchange.headers.get(ONCE), listener.nodes
+    if name is None or nodes is None:
         return None
-    return NamedAttempt(listener.nodes, f"stateless {owner_of(exchange)}" if seat is None else seat.id, name)
+    if _NAME.fullmatch(name) is None:
+        what = f"{ONCE} must be a name of this request alone: 16 to 128 letters, digits and . _ : -"
+        raise Refusal(400, what, -32600)
+    return NamedAttempt(nodes, f"stateless {owner_of(exchange)}" if seat is None else seat.id, name)
 
 
-def unknown() -> RpcError:
-    """What a client without a session is told of a request that must not be begun again."""
-    error = OutcomeUnknown(MESSAGE, retryable=False, safeToRetry=False, executionState="unknown")
-    return RpcError(UNKNOWN, MESSAGE, {"code": error.code, **error.details})
+def unanswered(id: Id) -> Refusal:
+    """What is told of a request whose session has ended before its answer was there."""
+    return Refusal(503, _UNANSWERED, REFUSED, id)
+
+
+def moved(id: Id) -> Refusal:
+    """What is told of a request whose session has ended before it was begun."""
+    return Refusal(503, _MOVED, REFUSED, id, headers={"Retry-After": "1"})

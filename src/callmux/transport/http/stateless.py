@@ -20,7 +20,7 @@ from callmux.protocol.sse import event
 from callmux.session.facts import Said
 from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
 from callmux.transport.http.listener import Listener
-from callmux.transport.http.repeats import attempt_at, unknown
+from callmux.transport.http.repeats import attempt_at, unanswered
 from callmux.transport.http.streams import PATIENCE_SECONDS, Stream
 from callmux.transport.http.web_session import WebSession
 
@@ -65,7 +65,7 @@ async def serve_stateless(exchange: Exchange, listener: Listener, message: Messa
         return
     attempt = attempt_at(exchange, listener, None)
     if attempt is not None and not await attempt.may_begin([message]):
-        await _refuse(exchange, message, unknown())
+        await exchange.answer(200, attempt.unknown(message).rstrip(b"\n"))
         return
     try:
         seat = await listener.seats.take(exchange, asked)
@@ -117,12 +117,17 @@ async def _serve(
     try:
         seat.hold()
         seat.session.receive_stateless(message, said, asked)
+        if not exchange.accepts(EVENT_STREAM):
+            await stream.answer()
+            if (line := stream.last_answer()) is not None:
+                await exchange.answer(modern.status_of(code_of(line, message.id)), line)
+            elif seat.closed:
+                raise unanswered(message.id)
+            return
         if exchange.accepts(JSON):
-            await (stream.wait(PATIENCE_SECONDS) if exchange.accepts(EVENT_STREAM) else stream.answer())
-            if (only := stream.only()) is not None or not exchange.accepts(EVENT_STREAM):
-                line = only if only is not None else stream.last_answer()
-                if line is not None:
-                    await exchange.answer(modern.status_of(code_of(line, message.id)), line)
+            await stream.wait(PATIENCE_SECONDS)
+            if (only := stream.only()) is not None:
+                await exchange.answer(modern.status_of(code_of(only, message.id)), only)
                 return
         await _stream(exchange, listener, seat, stream, message.id)
     finally:
