@@ -45,7 +45,7 @@ class FakeServer:
         self.reading: asyncio.Future[None] | None = None
 
     def renewed(self, connection: Any) -> asyncio.Future[None] | None:
-        return self.reading
+        return None if self.reading is None else asyncio.shield(self.reading)
 
     @property
     def main_line(self) -> FakeServer:

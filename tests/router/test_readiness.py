@@ -26,6 +26,24 @@ async def test_a_listing_waits_a_moment_for_lists_that_are_read_again() -> None:
     await house.ready.listable()
 
 
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_nobody_waits_on_for_a_listing_that_is_over(leaves: bool) -> None:
+    """The reading itself goes on."""
+    house = House()
+    for server in house.servers.values():
+        server.up.set()
+    reading = house.servers["a"].reading = asyncio.get_running_loop().create_future()
+    before = asyncio.all_tasks()
+    listed = asyncio.create_task(house.ready.listable())
+    await settle()
+    if leaves:
+        listed.cancel()
+    await asyncio.wait({listed})
+    await settle()
+    assert asyncio.all_tasks() == before
+    assert not reading.done()
+
+
 async def test_a_listing_waits_for_those_of_whom_nothing_is_kept() -> None:
     """Calls wait for all the same."""
 

@@ -244,8 +244,9 @@ class SharedState:
             with contextlib.suppress(StoreUnavailable):
                 await self.listeners.leave()
 
-        stores = [store.close for store in (*self._tokens, self._in_flight, self.replay, self.connection)]
-        await to_the_end(self._tasks.cancel, leave, *stores)
+        tokens = [store.close for store in self._tokens]
+        ends = self._in_flight.close, self.replay.close, self.connection.close
+        await to_the_end(self._tasks.cancel, leave, *tokens, *ends)
 
 
 def strange_secret(config: StateSection, company: Company, where: str) -> str:

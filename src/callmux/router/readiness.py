@@ -57,10 +57,14 @@ class Readiness:
         if not self.all_settled:
             await self._first_lists()
         servers = self._servers.values()
-        again = [one for s in servers if (one := s.inventory.renewed(s.connection)) is not None]
+        again = [at_once(_until(w)) for s in servers if (w := s.inventory.renewed(s.connection)) is not None]
         if again:
-            # What they listed before is better than nothing.
-            await asyncio.wait({at_once(_until(one)) for one in again}, timeout=RENEW_SECONDS)
+            try:
+                # What they listed before is better than nothing.
+                await asyncio.wait(again, timeout=RENEW_SECONDS)
+            finally:
+                for task in again:
+                    task.cancel()
 
     async def _first_lists(self) -> None:
         unknown = [server for server in self._servers.values() if not server.recalled]
