@@ -89,7 +89,8 @@ async def test_sign_ins_end_also_where_servers_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = supply({"XDG_STATE_HOME": str(tmp_path)}, tmp_path, lambda *_: None, Clock(), Bus())
-    close, ended = made.pool.close, []
+    close = made.pool.close
+    ended: list[str] = []
 
     async def fail() -> None:
         await close()

@@ -81,7 +81,8 @@ def test_where_results_are_shared_it_matters_how_their_server_is_configured() ->
 
 @real_loop()
 async def test_what_shortens_results_ends_also_where_writes_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    stores, ended = Stores(), []
+    stores = Stores()
+    ended: list[str] = []
 
     async def fail() -> None:
         raise OSError("gone")

@@ -102,7 +102,8 @@ async def test_a_session_that_is_lent_while_another_is_ended_is_not_ended(
     listener, seats = house.listener, house.listener.seats
     for seat in reversed([await seats.take(exchange(), PLAIN) for _ in range(3)]):
         seats.release(seat)
-    ended, lent = house.ledger.ended, []
+    ended = house.ledger.ended
+    lent: list[WebSession] = []
 
     async def slowly(seat: WebSession) -> None:
         if not lent:
