@@ -17,7 +17,7 @@ from callmux.config.model import Config
 from callmux.guard.gate import Caller, Gate
 from callmux.observe.facts import HttpEnded
 from callmux.protocol.sse import request_stream
-from callmux.transport.http.direct import KEPT_LINE_BYTES, DirectProtocol
+from callmux.transport.http.direct import KEPT_LINE_BYTES, MOST_HEADS, DirectProtocol
 from callmux.transport.http.heads import LARGEST
 from callmux.transport.http.narrow import NarrowProtocol
 from callmux.transport.http.streams import PATIENCE_SECONDS
@@ -359,6 +359,43 @@ async def test_a_request_without_a_session_is_not_answered_in_that_of_the_one_be
     assert "mcp-session-id" not in connection.answers[-1].headers
 
 
+async def test_heads_of_several_clients_are_known_of_one_connection() -> None:
+    """A proxy sends what many clients ask on a few connections."""
+    server, first, connection = await known()
+    sessions = [first, *[await _greeted(server) for _ in range(MOST_HEADS - 1)]]
+    for id, session in enumerate(sessions[1:]):
+        connection.send(post({"id": id, "method": "x"}, session))
+        await connection.settle()
+    cycle = connection.protocol.cycle
+    before = len(connection.answers)
+    for id, session in enumerate(sessions * 2):
+        connection.send(post({"id": 100 + id, "method": "x"}, session))
+        await connection.settle()
+    answers = connection.answers[before:]
+    assert [answer.json["id"] for answer in answers] == [100 + n for n in range(2 * MOST_HEADS)]
+    assert [answer.headers["mcp-session-id"] for answer in answers] == sessions * 2
+    assert connection.protocol.cycle is cycle
+
+
+async def test_heads_are_not_known_without_a_bound_nor_once_their_session_is_over() -> None:
+    server, first, connection = await known()
+    sessions = [await _greeted(server) for _ in range(MOST_HEADS + 3)]
+    for session in sessions:
+        connection.send(post({"id": 1, "method": "x"}, session))
+        await connection.settle()
+    protocol = connection.protocol
+    kept = [head.seat.id for head in protocol._heads]
+    assert kept == sessions[: -MOST_HEADS - 1 : -1]
+    assert {id(head) for _, head in protocol._known_heads} == {id(head) for head in protocol._heads}
+    for session in sessions[1:]:
+        await server.house.listener.table.remove(session)
+    connection.send(post({"id": 7, "method": "x"}, first))
+    await connection.settle()
+    assert connection.answers[-1].json["id"] == 7
+    assert [head.seat.id for head in protocol._heads] == [first]
+    assert len(protocol._known_heads) == 1
+
+
 async def test_a_connection_that_was_reset_in_the_middle_is_forgotten() -> None:
     server, session, connection = await known()
     connection.send(post({"id": 5, "method": "slow"}, session, b"Origin: http://localhost\r\n"))
@@ -393,7 +430,7 @@ async def test_a_head_that_is_known_keeps_no_body() -> None:
     _, session, connection = await known()
     connection.send(post({"id": 2, "method": "x", "params": {"name": "y" * LARGEST}}, session))
     await connection.settle()
-    assert connection.protocol._head.exchange.body is None
+    assert connection.protocol._heads[0].exchange.body is None
 
 
 async def test_a_body_that_its_client_left_in_the_middle_of_is_told_of() -> None:
@@ -492,9 +529,10 @@ BY_CHANCE = ("x-request-id", "connection")
 """The latter says whether the end of a client's side was seen before its answer went out."""
 
 
-def shown(answer: Answer, session: str) -> object:
+def shown(answer: Answer, *sessions: str) -> object:
     """An answer without what chance decides."""
-    headers = {k: v.replace(session, "SESSION") for k, v in answer.headers.items() if k not in BY_CHANCE}
+    names = {session: f"SESSION {n}" for n, session in enumerate(sessions)}
+    headers = {k: names.get(v, v) for k, v in answer.headers.items() if k not in BY_CHANCE}
     body = re.sub(rb'"requestId":"[^"]*"', b"", answer.body)
     return answer.status, sorted(headers.items()), body, answer.whole
 
@@ -518,6 +556,7 @@ steps = st.one_of(
         st.sampled_from([2, 3, "a"]),
         st.sampled_from([0, 0, 0, 0, *range(1, 5)]),
     ),
+    st.tuples(st.just("other"), st.sampled_from(METHODS), st.sampled_from([2, 3]), st.just(0)),
     st.tuples(st.just("cut"), st.sampled_from(METHODS), st.sampled_from([2, 3]), st.integers(1, 250)),
     st.tuples(st.just("two"), st.sampled_from(METHODS), st.sampled_from(METHODS), st.just(0)),
     st.tuples(st.just("tell"), st.just("notifications/cancelled"), st.sampled_from([2, 3]), st.just(0)),
@@ -532,6 +571,7 @@ steps = st.one_of(
 async def _played(kind: type[NarrowProtocol], script: list[Step], always: bytes) -> object:
     """What a client sees that does all this, and sends these headers with all that it asks."""
     server, session, connection = await known(kind, always)
+    another = await _greeted(server)
     told: list[tuple[str, str, int]] = []
     server.house.bus.subscribe(HttpEnded, lambda fact: told.append((fact.method, fact.route, fact.status)))
     connections = [connection]
@@ -544,6 +584,8 @@ async def _played(kind: type[NarrowProtocol], script: list[Step], always: bytes)
             case "ask":
                 asked = {"id": other, "method": one, "params": {"name": "t"}}
                 last.send(post(asked, session, always + MORE[third]))
+            case "other":
+                last.send(post({"id": other, "method": one, "params": {"name": "t"}}, another, always))
             case "cut":
                 whole = post({"id": other, "method": one}, session, always)
                 last.send(whole[:third], whole[third:])
@@ -574,9 +616,9 @@ async def _played(kind: type[NarrowProtocol], script: list[Step], always: bytes)
     await asyncio.sleep(10)
     for each in connections:
         await each.settle()
-    (seat,) = server.house.listener.table
-    seen = [[shown(answer, session) for answer in each.answers] for each in connections]
-    done = server.house.app.in_flight, seat.active, len(seat.answering)
+    seen = [[shown(answer, session, another) for answer in each.answers] for each in connections]
+    seats = [(seat.active, len(seat.answering)) for seat in server.house.listener.table]
+    done = server.house.app.in_flight, seats
     for each in connections:
         each.leave()
     await settle()

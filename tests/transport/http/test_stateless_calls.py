@@ -15,7 +15,7 @@ from callmux.config.model import Config
 from callmux.guard.gate import Caller, Gate, TurnedAway
 from callmux.guard.principal import Principal
 from callmux.observe.facts import HttpEnded
-from callmux.transport.http.direct import MOST_HEADS, DirectProtocol
+from callmux.transport.http.direct import MOST_KNOWN, DirectProtocol
 from callmux.transport.http.intake import BodyLimits
 from callmux.transport.http.narrow import NarrowProtocol
 from callmux.transport.http.streams import PATIENCE_SECONDS
@@ -153,8 +153,8 @@ async def test_heads_of_many_tools_are_not_kept_without_a_bound() -> None:
         for n in range(40):
             connection.send(_call(100 * round + n, f"t{n}"))
             await connection.settle()
-    assert len(connection.protocol._known_heads) == MOST_HEADS
-    assert len(connection.protocol._head._kept) <= 16
+    assert len(connection.protocol._known_heads) == MOST_KNOWN
+    assert len(connection.protocol._heads[0]._kept) <= 16
     assert len(connection.answers) == 81
     assert connection.protocol.cycle is cycle
     assert len(server.house.listener.table) == 1

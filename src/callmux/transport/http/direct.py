@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from itertools import islice
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -35,7 +36,9 @@ from callmux.transport.http.web_session import WebSession
 KEPT_LINE_BYTES = 64 * 1024
 """Answers up to here stay with their connection until it is certain that they have arrived; larger ones stand
 where all that is kept has a bound."""
-MOST_HEADS = 8
+MOST_HEADS = 16
+"""Heads that are known of one connection: that of a proxy has requests of many clients."""
+MOST_KNOWN = 32
 """Heads of a connection whose bytes are known."""
 _ANSWER = b"%b%bcontent-length: %d\r\n%bcontent-type: application/json\r\nx-request-id: %b\r\n%b\r\n%b"
 
@@ -59,6 +62,7 @@ class DirectProtocol(NarrowProtocol):
         assert isinstance(app, App)
         self._house = app
         self._calls, self._stateless = app.direct, app.stateless
+        self._heads: list[PlainHead] = []
         self._head: PlainHead | None = None
         self._part: bytearray | None = None
         self._reply: PlainReply | None = None
@@ -67,7 +71,7 @@ class DirectProtocol(NarrowProtocol):
         self._ends = False
         self._answered_at = 0.0
         self._read = self._parsed = b""
-        self._known_heads: list[KnownHead] = []
+        self._known_heads: list[tuple[KnownHead, PlainHead]] = []
         self._named = ALIKE
         self._is_reading = False
         self._given: list[tuple[bytes, bytes]] | None = None
@@ -81,9 +85,9 @@ class DirectProtocol(NarrowProtocol):
             return
         if not (self._header_bytes or self._is_in_body or self._is_in_head):
             # The next byte begins a request.
-            for known in self._known_heads:
+            for known, head in self._known_heads:
                 if (body := known.body(data)) is not None:
-                    if self._take(known, body):
+                    if self._take(head, known.named, body):
                         return
                     break
             # Where the head is whole, and becomes known, it need not be read again.
@@ -92,13 +96,12 @@ class DirectProtocol(NarrowProtocol):
         super().data_received(data)
         self._is_reading = False
 
-    def _take(self, known: KnownHead, body: bytes) -> bool:
+    def _take(self, head: PlainHead, named: Named, body: bytes) -> bool:
         """Takes a request that came in one piece, with a head that was read before. Whether it can: else
         nothing has happened."""
-        head = self._head
-        if head is None or not self.cycle.response_complete or self.flow.write_paused:
+        if not self.cycle.response_complete or self.flow.write_paused:
             return False
-        return len(body) <= head.most and self._begun(head, known.named, body)
+        return len(body) <= head.most and self._begun(head, named, body)
 
     def _begun(self, head: PlainHead, named: Named, body: bytes) -> bool:
         """Begins with a plain request that has come whole. Whether it can: else it must go the long way."""
@@ -118,10 +121,10 @@ class DirectProtocol(NarrowProtocol):
 
     def _is_known(self) -> bool:
         self._parsed, self._read = self._read, b""
-        head, parser = self._head, self.parser
+        parser = self.parser
         named = None
         if (
-            head is not None
+            self._heads
             and self._reply is None
             and self.cycle.response_complete
             # Who does not read waits for room as in uvicorn, and is not read on.
@@ -131,23 +134,26 @@ class DirectProtocol(NarrowProtocol):
             # Of HTTP/1.0, uvicorn keeps no connection, whatever its head says.
             and parser.get_http_version() == "1.1"
         ):
-            named = head.fits(self.url, self.headers)
+            for head in self._heads:
+                if (named := head.fits(self.url, self.headers)) is not None:
+                    self._head = head
+                    break
         if named is None:
             self._part = None
             return False
         self._part, self._named = bytearray(), named
         if named is not ALIKE and not named.has_arguments:
-            self._know(named)
+            self._know(self._parsed, self.headers, head, named)
         return True
 
-    def _know(self, named: Named) -> None:
+    def _know(self, read: bytes, fields: Fields, head: PlainHead, named: Named) -> None:
         """The bytes of a head that says this of its body need not be parsed again."""
-        if any(known.named is named for known in self._known_heads):
+        if any(known.named is named and whose is head for known, whose in self._known_heads):
             return
-        known = known_head(self._parsed, self.headers, named)
+        known = known_head(read, fields, named)
         if known is not None:
-            del self._known_heads[MOST_HEADS - 1 :]
-            self._known_heads.insert(0, known)
+            del self._known_heads[MOST_KNOWN - 1 :]
+            self._known_heads.insert(0, (known, head))
 
     def _begin(self) -> None:
         if self._part is not None:
@@ -169,13 +175,18 @@ class DirectProtocol(NarrowProtocol):
     def _learn(
         self, read: bytes, url: bytes, fields: Fields, exchange: Exchange, seat: WebSession | None, said: Said
     ) -> None:
-        """Knows a head from now on, and no other."""
+        """Knows a head from now on, in place of what the same one meant before."""
+        head: PlainHead | None
         if seat is None:
-            self._head = self._stateless.learned(url, fields, exchange, said)
+            head = self._stateless.learned(url, fields, exchange, said)
         else:
-            self._head = self._calls.learned(url, fields, exchange, seat, said)
-        known = None if self._head is None else known_head(read, fields, self._head.own)
-        self._known_heads = [] if known is None else [known]
+            head = self._calls.learned(url, fields, exchange, seat, said)
+        if head is None:
+            return
+        others = (one for one in self._heads if one.fits(url, fields) is None and self._calls.holds(one))
+        self._heads = [head, *islice(others, MOST_HEADS - 1)]
+        self._known_heads = [pair for pair in self._known_heads if pair[1] in self._heads]
+        self._know(read, fields, head, head.own)
 
     def _arrived(self) -> None:
         """The client asks again: it has all that went out before."""

@@ -160,6 +160,14 @@ class PlainCalls:
         kept = exchange.again("", 0.0)
         return SessionHead(seat, url, fields, kept, said, listener.limits, listener.gate, kind)
 
+    def holds(self, head: PlainHead) -> bool:
+        """Whether what was decided of a head may hold still: the configuration is the same, and its session
+        is not over."""
+        listener = self._listener
+        if head.limits is not listener.limits or head.gate is not listener.gate:
+            return False
+        return not isinstance(head, SessionHead) or listener.table.get(head.seat.id) is head.seat
+
     def takes(self, head: PlainHead, body: bytes) -> bool:
         """Whether a request with this head may be answered this way now, and its body is on one line, which
         may have an end."""
