@@ -135,3 +135,23 @@ async def test_no_heartbeat_waits_for_a_server_that_takes_its_time(redis_url: st
         await b.orders.look()
         await b.orders.close()
         assert not len(b.orders._tasks)
+
+
+@real_loop()
+async def test_orders_that_are_told_once_more_are_carried_out_once(redis_url: str) -> None:
+    """Redis came back without the last order, and with its clock behind: all that it has comes again."""
+    prefix = own_prefix()
+    async with connected(redis_url, prefix) as redis:
+        a, b, stream = Node(redis), Node(redis), redis.key("orders")
+        await a.orders.tell(order("stop", "before"))
+        await b.look()
+        for server in ("one", "lost"):
+            await a.orders.tell(order("stop", server))
+        await b.look()
+        first, _, last = [place for place, _ in await redis.run("XRANGE", stream, "-", "+")]
+        await redis.run("XDEL", stream, last)
+        assert first < last
+        await b.look()
+        await a.orders.tell(order("stop", "new"))
+        await b.look()
+        assert sorted(row[1] for row in b.done) == ["lost", "new", "one"]

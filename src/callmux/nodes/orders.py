@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from callmux.errors import CallmuxError, StoreUnavailable
-from callmux.nodes.register import Register
+from callmux.nodes.register import ORDERS, Register
 from callmux.server_orders import ServerOrder
 from callmux.tasks import TaskSet
 
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 
 ELSEWHERE = "it was asked for at another node"
 """Why something is done here that a person has asked for there."""
-REMEMBERED = 1000
-"""Orders of which it is known that they were heard of here."""
+REMEMBERED = 2 * ORDERS
+"""Orders of which it is known that they were heard of here: all that can be told once more."""
 
 
 class Orders:
@@ -80,8 +80,10 @@ class Orders:
         """Begins to carry out what was ordered since the last look."""
         try:
             if not self._place:
-                # Whatever was ordered before this node began is done.
-                self._place = await self._register.last_told()
+                # Whatever was ordered before this node began is done, also where it is told once more.
+                self._place, before = await self._register.told()
+                for order in before:
+                    self.is_new(order.token)
                 return
             self._place, orders = await self._register.told(self._place)
         except StoreUnavailable as error:

@@ -10,6 +10,7 @@ import msgspec
 
 from callmux.server_orders import ServerOrder
 from callmux.stores.redis_connection import RedisConnection, Script
+from callmux.stores.redis_notices import START, RedisNotices
 from callmux.stores.redis_sessions import session_mark
 
 FORGOTTEN_MS = 900_000
@@ -79,22 +80,6 @@ if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """)
 
-_TELL = Script("""
-redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'order', ARGV[3])
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-""")
-_TOLD = Script("""
-local found = {}
-if ARGV[1] == '' then
-  local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
-  return {last[1] and last[1][1] or '0-0'}
-end
-for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', 100)) do
-  found[#found + 1] = entry[1]
-  found[#found + 1] = entry[2][2]
-end
-return found
-""")
 _ORDER = msgspec.json.Decoder(ServerOrder)
 
 
@@ -147,7 +132,8 @@ class Register:
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
-        self._nodes, self._orders = connection.key("nodes"), connection.key("orders")
+        self._nodes = connection.key("nodes")
+        self._orders = RedisNotices(connection, "orders", ORDERS, ORDERS_MS)
 
     async def beat(self, about: NodeFacts, lease_ms: int, *, first: bool) -> Beat:
         """Keeps the lease of a node, or begins it with the `first` beat; gives who else is there."""
@@ -177,19 +163,13 @@ class Register:
 
     async def tell(self, order: ServerOrder) -> None:
         """Every node is told an order with its next heartbeat."""
-        text = msgspec.json.encode(order)
-        await self._connection.evaluate(_TELL, [self._orders], ORDERS, ORDERS_MS, text)
+        await self._orders.tell(msgspec.json.encode(order))
 
-    async def last_told(self) -> str:
-        """The place of the last order that was told."""
-        (place,) = await self._connection.evaluate(_TOLD, [self._orders], "")
-        return bytes(place).decode()
-
-    async def told(self, after: str) -> tuple[str, list[ServerOrder]]:
-        """What was told after that place, and the place of the last of it."""
-        found = await self._connection.evaluate(_TOLD, [self._orders], after)
-        place = bytes(found[-2]).decode() if found else after
-        return place, [_ORDER.decode(text) for text in found[1::2]]
+    async def told(self, after: str = START) -> tuple[str, list[ServerOrder]]:
+        """What was told after that place, and the place of the last of it. Where Redis has lost that place,
+        all orders that there are, once more."""
+        place, found = await self._orders.told(after)
+        return place, [_ORDER.decode(text) for text in found]
 
     async def claim(self, session: str, node: str, before: str, *, absent: bool) -> tuple[str, int]:
         """Takes a session for `node` if it is free, or owned by `before`; gives who owns it now, and the

@@ -13,6 +13,7 @@ import msgspec
 
 from callmux.errors import StoreUnavailable
 from callmux.stores.redis_connection import RedisConnection, Script, mark_of
+from callmux.stores.redis_notices import RedisNotices
 from callmux.stores.sessions import OVER, KeptSession, Over
 
 log = logging.getLogger(__name__)
@@ -36,23 +37,6 @@ local found = redis.call('GET', KEYS[1])
 if not found or found == 'over' then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[1])
 """)
-_TELL = Script("""
-redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'mark', ARGV[3])
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-""")
-_TOLD = Script("""
-local found = {}
-if ARGV[1] == '' then
-  local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
-  return {last[1] and last[1][1] or '0-0'}
-end
-local place = ARGV[1]
-for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. place, '+')) do
-  place = entry[1]
-  found[#found + 1] = entry[2][2]
-end
-return {place, unpack(found)}
-""")
 
 
 class RedisSessions:
@@ -64,7 +48,7 @@ class RedisSessions:
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
-        self._ended = connection.key("ended")
+        self._ended = RedisNotices(connection, "ended", MOST_ENDED, ENDED_MS)
 
     def __repr__(self) -> str:
         return f"RedisSessions({self._connection!r})"
@@ -93,12 +77,12 @@ class RedisSessions:
 
     async def end(self, id: str, seconds: float) -> None:
         await self._connection.run("SET", self._key(id), _OVER, "PX", _milliseconds(seconds))
-        await self._connection.evaluate(_TELL, [self._ended], MOST_ENDED, ENDED_MS, session_mark(id))
+        await self._ended.tell(session_mark(id))
 
     async def ended(self, after: str, here: Iterable[str]) -> tuple[str, list[str]]:
-        place, *found = await self._connection.evaluate(_TOLD, [self._ended], after)
-        marks = {bytes(mark).decode() for mark in found}
-        return bytes(place).decode(), [id for id in here if session_mark(id) in marks] if marks else []
+        place, found = await self._ended.told(after)
+        marks = {mark.decode() for mark in found}
+        return place, [id for id in here if session_mark(id) in marks] if marks else []
 
     def _key(self, id: str) -> str:
         return self._connection.key("session", session_mark(id))
