@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,37 @@ async def test_listeners_that_started_without_redis_say_loudly_that_their_keys_d
     own_redis.kill()
     await both[1].keep_company()
     await both[1].close()
+
+
+@real_loop()
+async def test_nothing_stays_open_where_the_opening_is_given_up(tmp_path: Path) -> None:
+    begun = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        begun.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_unix_server(silent, tmp_path / "s"):
+        before = asyncio.all_tasks()
+        state = StateSection(url=f"unix://{tmp_path}/s", key="env:KEY", timeout_ms=60_000)
+        opening = asyncio.create_task(open_shared_state(state, tmp_path, {"KEY": KEY}))
+        await begun.wait()
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        await until(lambda: asyncio.all_tasks() <= before, "that no task is left")
+
+
+@real_loop()
+async def test_everything_is_closed_where_the_closing_is_given_up(redis_url: str, tmp_path: Path) -> None:
+    before = asyncio.all_tasks()
+    state = StateSection(url=redis_url, key_prefix=own_prefix(), timeout_ms=20_000)
+    shared = await open_shared_state(state, tmp_path, {})
+    closing = asyncio.create_task(shared.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert shared.connection._closed
+    await until(lambda: asyncio.all_tasks() <= before, "that no task is left")

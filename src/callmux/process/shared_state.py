@@ -14,6 +14,7 @@ import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from callmux.aside import aside
 from callmux.config.redis_url import RedisAddress, read_redis_url
 from callmux.config.state import StateSection
 from callmux.config.veil import EVERYWHERE, Veil
-from callmux.errors import CallmuxError, ConfigError, StoreUnavailable
+from callmux.errors import ConfigError, StoreUnavailable
 from callmux.guard.limits import AbuseLimits
 from callmux.observe.bus import Bus
 from callmux.process.stores import PARKED, Stores
@@ -273,14 +274,13 @@ async def open_shared_state(config: StateSection, base_dir: Path, env: Mapping[s
         StoreUnavailable: Redis has the seal of all listeners, and cannot be reached.
     """
     shared = await found_shared_state(config, base_dir, env)
-    if await shared.connection.open():
-        log.info("sharing sessions through Redis at %s", shared.connection.where)
-    try:
+    async with AsyncExitStack() as ends:
+        ends.push_async_callback(shared.close)
+        if await shared.connection.open():
+            log.info("sharing sessions through Redis at %s", shared.connection.where)
         await shared.unlock()
         await shared.join()
-    except CallmuxError:
-        await shared.close()
-        raise
+        ends.pop_all()
     return shared
 
 

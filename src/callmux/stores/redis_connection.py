@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from callmux.errors import StoreUnavailable
 from callmux.stores.redis_client import CONNECTIONS, RedisClient, drop, failures
-from callmux.tasks import TaskSet, at_once
+from callmux.tasks import TaskSet, at_once, to_the_end
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,9 @@ class RedisConnection:
         """Ends it."""
         # A client in the middle of its own trouble may swallow that it is cancelled.
         self._closed = True
-        await self._tasks.cancel()
+        await to_the_end(self._tasks.cancel, self._end_given_up, self._end_connections)
+
+    async def _end_given_up(self) -> None:
         if self._given_up:
             # They would open a connection again that has ended under them, and nobody would close that.
             _, late = await asyncio.wait(self._given_up, timeout=END_SECONDS)
@@ -168,6 +170,8 @@ class RedisConnection:
                 command.cancel()
             if late:
                 await asyncio.wait(late, timeout=END_SECONDS)
+
+    async def _end_connections(self) -> None:
         with contextlib.suppress(*self._away, *self._refused):
             async with asyncio.timeout(END_SECONDS):
                 await drop(self._client, idle=False)
