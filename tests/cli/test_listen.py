@@ -17,7 +17,7 @@ from callmux.config.check import check_document
 from callmux.config.model import Config
 from callmux.config.overlay import Overlay
 from callmux.config.sources import Sources
-from callmux.errors import CallmuxError, UsageError
+from callmux.errors import CallmuxError, StoreUnavailable, UsageError
 from callmux.guard.guard import Guard
 from callmux.process.host import Host
 from callmux.process.observers import Observers
@@ -105,15 +105,8 @@ def test_each_step_of_the_end_is_taken_where_one_before_has_failed(
     with socket.create_server(("127.0.0.1", 0)) as taken_port:
         port = taken_port.getsockname()[1]
 
-    def load(sources: Sources, overlay: Overlay | None = None) -> Config:
-        return config()
-
-    async def scene() -> None:
-        env = {"HOME": str(tmp_path)}
-        await listen(ListenOptions(port), tmp_path / "c.json", load, env, lambda name, line: None)
-
     with pytest.raises(OSError if how == "fails" else asyncio.CancelledError):
-        run(scene())
+        listens(port, tmp_path)
     assert taken == ["server", "guard", "host", "observers"]
     with socket.create_server(("127.0.0.1", port)):
         """The port is free again."""
@@ -125,12 +118,69 @@ def at_once_stopped() -> asyncio.Event:
     return stopped
 
 
-def test_a_taken_port_is_an_error_that_names_it(tmp_path: Path) -> None:
+def listens(port: int, folder: Path) -> int:
+    def load(sources: Sources, overlay: Overlay | None = None) -> Config:
+        return config()
+
+    env = {"HOME": str(folder)}
+    return run(listen(ListenOptions(port), folder / "c.json", load, env, lambda name, line: None))
+
+
+def test_a_taken_port_is_an_error_that_names_it_and_nothing_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr(listen_module, "shared_by", lambda *given: opened.append(given))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-
-        def load(sources: Sources, overlay: Overlay | None = None) -> Config:
-            return config()
-
         with pytest.raises(CallmuxError, match=f"cannot listen on 127.0.0.1:{port}"):
-            run(listen(ListenOptions(port), tmp_path / "c.json", load, {}, lambda name, line: None))
+            listens(port, tmp_path)
+    assert not opened
+
+
+def test_where_shared_state_cannot_be_opened_the_port_is_free_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    async def refused(*given: object) -> None:
+        with pytest.raises(OSError, match="in use"), socket.create_server(("127.0.0.1", port)):
+            pass
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(listen_module, "shared_by", refused)
+    with pytest.raises(StoreUnavailable, match="away"):
+        listens(port, tmp_path)
+    with socket.create_server(("127.0.0.1", port)):
+        pass
+
+
+class _Opened:
+    """Shared state that is open."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def test_what_was_opened_is_closed_where_the_listener_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = _Opened()
+
+    async def shared_by(*given: object) -> _Opened:
+        return opened
+
+    def fails(*given: object, **more: object) -> None:
+        raise StoreUnavailable("no host")
+
+    monkeypatch.setattr(listen_module, "shared_by", shared_by)
+    monkeypatch.setattr(listen_module, "Host", fails)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(StoreUnavailable, match="no host"):
+        listens(port, tmp_path)
+    assert opened.closed

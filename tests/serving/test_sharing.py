@@ -16,7 +16,7 @@ import pytest
 
 from callmux import Listener
 from callmux.config.model import Config
-from callmux.errors import StoreUnavailable
+from callmux.errors import CallmuxError, StoreUnavailable
 from callmux.serving.sharing import shared_by
 from tests.library.test_gateway import ENV, NOTES
 from tests.redis_server import PATIENT, RedisServer, own_prefix
@@ -194,3 +194,17 @@ async def test_listeners_say_whether_they_have_the_newest_configuration(
         assert "next start" not in caplog.text
         await first.reload({**other, "state": {**given["state"], "timeoutMs": 1}})
         assert "takes effect with the next start" in caplog.text
+
+
+@real_loop()
+async def test_what_was_opened_is_closed_where_a_listener_cannot_be_made(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: object, **more: object) -> None:
+        raise CallmuxError("no host")
+
+    monkeypatch.setattr("callmux.library.listener.Host", fails)
+    before = asyncio.all_tasks()
+    with pytest.raises(CallmuxError, match="no host"):
+        await Listener(config(redis_url, own_prefix()), env=ENV).start()
+    await until(lambda: asyncio.all_tasks() <= before, "that no task is left")

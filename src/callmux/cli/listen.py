@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ from callmux.serving.reading import ConfigReader, Load
 from callmux.serving.sharing import keep_comparing, node_of, shared_by
 from callmux.session import saved_sessions
 from callmux.session.saved_sessions import SavedSession, SavedSessions, session_key
-from callmux.tasks import TaskSet, to_the_end
+from callmux.tasks import TaskSet
 from callmux.transport.http.serve import HttpServer, bind
 
 if TYPE_CHECKING:
@@ -121,18 +122,26 @@ async def listen(
     check_posture(config, options.host)
     https = Https(options.tls, config)
     base_dir = path.parent if path else Path.cwd()
-    shared = await shared_by(config, base_dir, env)
-    listening = _bound(options) if before is None else before.listening
-    host = Host(config, base_dir, env, show, single=False, shared=shared)
-    clock = Clock()
-    limits = None if shared is None else shared.limits(clock.monotonic)
-    guard = Guard(clock, host.bus, limits)
-    observers = Observers(host.bus, base_dir, clock, sys.stderr.write, listens=True)
-    observers.configure(config)
     tasks = TaskSet("listener")
     node: Clustered | None = None
-    running: HttpServer | None = None
-    try:
+    async with AsyncExitStack() as ends:
+        listening = _bound(options) if before is None else before.listening
+        ends.callback(listening.close)
+        shared = await shared_by(config, base_dir, env)
+        if shared is not None:
+            ends.push_async_callback(shared.close)
+        host = Host(config, base_dir, env, show, single=False, shared=shared)
+        clock = Clock()
+        limits = None if shared is None else shared.limits(clock.monotonic)
+        guard = Guard(clock, host.bus, limits)
+        observers = Observers(host.bus, base_dir, clock, sys.stderr.write, listens=True)
+        ends.callback(observers.close)
+        ends.push_async_callback(host.close)
+        # Before the servers end, which may take a while: whoever connects meanwhile would wait in vain.
+        ends.callback(listening.close)
+        ends.callback(host.strict_failure.cancel)
+        ends.push_async_callback(guard.close)
+        observers.configure(config)
         host.start(None)
         for _ in range(TURNS):
             await asyncio.sleep(0)
@@ -164,8 +173,11 @@ async def listen(
         listener.saved_sessions = saved.sessions
         server = HttpServer(app, listening, https.context)
         node = await node_of(shared, listener, app, host, base_dir, env)
+        if node is not None:
+            ends.push_async_callback(node.close)
+        ends.push_async_callback(tasks.cancel)
+        ends.push_async_callback(server.stop)
         await server.start()
-        running = server
         if before is not None:
             await before.relieve()
             listener.elsewhere = before.send
@@ -214,19 +226,6 @@ async def listen(
                 await listener.drain(seconds)
             await _leave(state, options.port, _saved_sessions(host, listener))
         return 0
-    finally:
-        host.strict_failure.cancel()
-        steps = [host.close] if shared is None else [host.close, shared.close]
-
-        async def free_port() -> None:
-            listening.close()
-
-        serving = [] if running is None else [running.stop]
-        nodes = [] if node is None else [node.close]
-        try:
-            await to_the_end(*serving, tasks.cancel, *nodes, guard.close, free_port, *steps)
-        finally:
-            observers.close()
 
 
 async def _key(state: Path, shared: SharedState | None) -> bytes:

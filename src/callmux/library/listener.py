@@ -157,26 +157,29 @@ class Listener:
             listening = bind(self.host, self.port)
         except OSError as error:
             raise NotRunning(f"cannot listen on {self.host}:{self.port}: {error.strerror or error}") from None
+        shared: SharedState | None = None
         try:
             shared = await shared_by(config, self._loader.base_dir, self._env)
+            host = Host(
+                config,
+                self._loader.base_dir,
+                self._env,
+                self._show,
+                single=False,
+                clock=self._clock,
+                shared=shared,
+            )
+            limits = None if shared is None else shared.limits(self._clock.monotonic)
+            guard = Guard(self._clock, host.bus, limits)
+            observers = Observers(host.bus, self._loader.base_dir, self._clock, log.info, listens=True)
+            parts = self._parts = _Parts(
+                host, guard, observers, ConfigReader(self._read, config, sources.document)
+            )
         except BaseException:
             listening.close()
+            if shared is not None:
+                await shared.close()
             raise
-        host = Host(
-            config,
-            self._loader.base_dir,
-            self._env,
-            self._show,
-            single=False,
-            clock=self._clock,
-            shared=shared,
-        )
-        limits = None if shared is None else shared.limits(self._clock.monotonic)
-        guard = Guard(self._clock, host.bus, limits)
-        observers = Observers(host.bus, self._loader.base_dir, self._clock, log.info, listens=True)
-        parts = self._parts = _Parts(
-            host, guard, observers, ConfigReader(self._read, config, sources.document)
-        )
         parts.shared = shared
         try:
             observers.configure(config)
