@@ -11,11 +11,12 @@ from msgspec import Raw
 
 from callmux import Listener
 from callmux.errors import CallmuxError
+from callmux.nodes.orders import Orders
 from callmux.protocol.jsonrpc import Request
 from tests.library.test_gateway import ENV
 from tests.live.harness import python_server, stdio
 from tests.nodes.pair import KEY, nodes
-from tests.redis_server import own_prefix
+from tests.redis_server import connected, own_prefix
 from tests.support import real_loop
 
 
@@ -86,3 +87,22 @@ async def test_a_port_that_is_taken_is_said(redis_url: str) -> None:
         listener = Listener(config(redis_url, listen=where), env={**ENV, "KEY": KEY})
         with pytest.raises(CallmuxError, match="Address already in use"):
             await listener.start()
+
+
+@real_loop()
+async def test_a_node_whose_start_fails_leaves_no_port_and_no_lease(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(orders: Orders) -> None:
+        raise CallmuxError("no orders")
+
+    monkeypatch.setattr(Orders, "look", fails)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        where = free.getsockname()
+    given = config(redis_url, listen=f"127.0.0.1:{where[1]}")
+    with pytest.raises(CallmuxError, match="no orders"):
+        await Listener(given, env={**ENV, "KEY": KEY}).start()
+    with socket.create_server(where):
+        pass
+    async with connected(redis_url, given["state"]["keyPrefix"]) as redis:
+        assert await redis.run("HKEYS", redis.key("nodes")) == [b"since"]

@@ -25,7 +25,7 @@ from callmux.nodes.sealing import NodeKeys
 from callmux.protocol.jsonrpc import Request, on_one_line, parse
 from callmux.server_orders import ServerOrder
 from callmux.stores.redis_connection import RedisConnection
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, to_the_end
 from callmux.transport.http.exchange import Exchange
 from callmux.transport.http.listener import Listener
 
@@ -118,11 +118,8 @@ class Cluster:
 
     async def close(self) -> None:
         """What it still owns is free for others."""
-        await self._tasks.cancel()
-        await self._orders.close()
-        await self.placing.close()
-        await self.membership.end()
-        await self.passing.close()
+        orders, placing = self._orders.close, self.placing.close
+        await to_the_end(self._tasks.cancel, orders, placing, self.membership.end, self.passing.close)
 
     # ---- what the listener tells it --------------------------------------------------------------------
 

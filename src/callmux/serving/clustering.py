@@ -27,6 +27,7 @@ from callmux.process.shared_state import SharedState
 from callmux.protocol.jsonrpc import Request
 from callmux.secrets.single import looked_up
 from callmux.server_orders import ServerOrder
+from callmux.tasks import to_the_end
 from callmux.transport.http.app import App
 from callmux.transport.http.exchange import Exchange
 from callmux.transport.http.listener import STEP_SECONDS, Listener
@@ -99,12 +100,11 @@ class Clustered:
 
     async def close(self) -> None:
         """Ends: what is still owned is free."""
-        await self.cluster.close()
-        if self._trust is not None:
-            await self._trust.close()
-        await self._server.stop_accepting()
-        await self._server.stop()
-        self._listening.close()
+        trust = [] if self._trust is None else [self._trust.close]
+        try:
+            await to_the_end(self.cluster.close, *trust, self._server.stop_accepting, self._server.stop)
+        finally:
+            self._listening.close()
 
 
 async def clustered(

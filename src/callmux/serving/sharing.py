@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,7 +87,10 @@ async def node_of(
     from callmux.serving.clustering import clustered
 
     node = await clustered(shared.config.node, shared, listener, app, host, base_dir, env)
-    await node.start()
+    async with AsyncExitStack() as ends:
+        ends.push_async_callback(node.close)
+        await node.start()
+        ends.pop_all()
     return node
 
 

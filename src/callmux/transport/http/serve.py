@@ -11,7 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from callmux.tasks import at_once
+from callmux.tasks import at_once, unbroken
 
 if TYPE_CHECKING:
     import ssl
@@ -95,12 +95,18 @@ class HttpServer:
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         self._server = uvicorn.Server(config)
         self._server.lifespan = config.lifespan_class(config)
+        self._server.servers = []
         self._listening = listening
         self._loop_task: asyncio.Task[Any] | None = None
+        self._stopped = False
 
     async def start(self) -> None:
         """Begins to serve."""
-        await self._server.startup(sockets=[self._listening])
+
+        async def undo(started: None) -> None:
+            await self.stop()
+
+        await unbroken(self._server.startup(sockets=[self._listening]), undo)
         self._loop_task = at_once(self._server.main_loop())
 
     async def stop_accepting(self) -> None:
@@ -123,8 +129,10 @@ class HttpServer:
         return bool(self._server.server_state.connections)
 
     async def stop(self) -> None:
-        """Ends what is left, within a second or two."""
-        self._server.should_exit = True
+        """Ends what is left, within a second or two, once."""
+        if self._stopped:
+            return
+        self._stopped = self._server.should_exit = True
         try:
             if self._loop_task is not None:
                 await self._loop_task
