@@ -197,6 +197,35 @@ async def test_listeners_say_whether_they_have_the_newest_configuration(
 
 
 @real_loop()
+async def test_nodes_are_compared_whatever_they_are_called_and_wherever_they_are(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callmux.serving.sharing.COMPARED_SECONDS", 0.01)
+    monkeypatch.setattr("callmux.serving.clustering.GRACE_SECONDS", 0.0)
+    given, env = config(redis_url, own_prefix(), key="env:KEY"), {**ENV, "KEY": "a key that is long enough"}
+
+    def node(**more: str) -> dict[str, Any]:
+        return {**given, "state": {**given["state"], "node": {"listen": "127.0.0.1:0", **more}}}
+
+    def newest(listener: Listener) -> bool | None:
+        shown = listener.health()["runtime"]["state"].get("configuration")
+        return None if shown is None else shown["isNewest"]
+
+    named = node(name="first", address="http://node.example:4870")
+    async with Listener(named, env=env) as first, Listener(node(), env=env) as second:
+        for _ in range(3):
+            await until(lambda: newest(first) and newest(second), "the comparison")
+            await asyncio.sleep(0.05)
+        await second.reload({**node(), "maxConcurrency": 7})
+        await until(lambda: newest(first) is False, "the newer one")
+        assert newest(second)
+        await first.reload({**named, "maxConcurrency": 8})
+        await until(lambda: newest(second) is False, "the newer one")
+        async with Listener({**given, "maxConcurrency": 8}, env=env):
+            await until(lambda: newest(first) is False, "one that is no node has another one")
+
+
+@real_loop()
 async def test_what_was_opened_is_closed_where_a_listener_cannot_be_made(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from callmux.clock import Clock
 from callmux.config.model import Config
@@ -101,9 +101,9 @@ async def keep_comparing(shared: SharedState, host: Host, reading: ConfigReader)
     def take_effect(new: Configured) -> None:
         if new.config.state != shared.config:
             log.warning("state has changed in the configuration: that takes effect with the next start")
-        shared.configuration.takes_effect(reading.document(new.config))
+        shared.configuration.takes_effect(_compared(reading.document(new.config)))
 
-    shared.configuration.takes_effect(reading.document(host.runtime.config))
+    shared.configuration.takes_effect(_compared(reading.document(host.runtime.config)))
     end = host.bus.subscribe(Configured, take_effect)
     try:
         while True:
@@ -114,3 +114,11 @@ async def keep_comparing(shared: SharedState, host: Host, reading: ConfigReader)
             await asyncio.sleep(COMPARED_SECONDS)
     finally:
         end()
+
+
+def _compared(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be the same at all listeners: where a node is, and what it is called, is its own."""
+    state = document.get("state")
+    if not isinstance(state, Mapping) or not isinstance(node := state.get("node"), Mapping):
+        return dict(document)
+    return {**document, "state": {**state, "node": {"tls": "tls" in node}}}
