@@ -18,7 +18,7 @@ from callmux.guard.gate import Caller, Gate
 from callmux.observe.facts import HttpEnded
 from callmux.protocol.sse import request_stream
 from callmux.transport.http.direct import KEPT_LINE_BYTES, MOST_HEADS, DirectProtocol
-from callmux.transport.http.heads import LARGEST
+from callmux.transport.http.heads import LARGEST, passing
 from callmux.transport.http.narrow import NarrowProtocol
 from callmux.transport.http.streams import PATIENCE_SECONDS
 from tests.support import play, settle
@@ -359,6 +359,43 @@ async def test_a_request_without_a_session_is_not_answered_in_that_of_the_one_be
     assert "mcp-session-id" not in connection.answers[-1].headers
 
 
+async def test_what_a_load_balancer_says_of_each_request_keeps_no_head_from_being_known() -> None:
+    said = b"X-Request-Id: r%d\r\nX-Amzn-Trace-Id: Root=%d\r\ntraceparent: 00-%d\r\nCF-Ray: %d\r\n"
+    server, session, connection = await known(more=said % (1, 1, 1, 1))
+    facts: list[HttpEnded] = []
+    server.house.bus.subscribe(HttpEnded, facts.append)
+    cycle = connection.protocol.cycle
+    for id in (2, 3, 3, 4):
+        connection.send(post({"id": id, "method": "x"}, session, said % (id, id, id, id)))
+        await connection.settle()
+    # Two ids, of which the first counts; one that is none; none at all.
+    for id, more in [
+        (5, b"X-Request-Id: a\r\nX-Request-Id: b\r\n"),
+        (6, b"X-Request-Id: \xe4 \r\n"),
+        (7, b""),
+    ]:
+        connection.send(post({"id": id, "method": "x"}, session, more))
+        await connection.settle()
+    assert connection.protocol.cycle is cycle
+    assert [answer.json["id"] for answer in connection.answers] == [1, 2, 3, 3, 4, 5, 6, 7]
+    ids = [answer.headers["x-request-id"] for answer in connection.answers]
+    assert ids[:6] == ["r1", "r2", "r3", "r3", "r4", "a"]
+    assert len(ids[6]) == len(ids[7]) == 36
+    assert [fact.request_id for fact in facts] == ids[1:]
+
+
+async def test_headers_that_servers_are_given_make_a_head_another_one() -> None:
+    server, session, connection = await known(more=b"Cf-Ray: 1\r\n")
+    listener = server.house.listener
+    listener._forwarded = frozenset({"cf-ray", "x-request-id"})
+    listener.passing = passing(listener._forwarded)
+    for more in (b"Cf-Ray: 2\r\n", b"Cf-Ray: 3\r\n", b"X-Request-Id: r\r\n", b"X-Request-Id: r\r\n"):
+        cycle = connection.protocol.cycle
+        connection.send(post({"id": 2, "method": "x"}, session, more))
+        await connection.settle()
+        assert connection.protocol.cycle is not cycle
+
+
 async def test_heads_of_several_clients_are_known_of_one_connection() -> None:
     """A proxy sends what many clients ask on a few connections."""
     server, first, connection = await known()
@@ -525,19 +562,22 @@ async def _seen(kind: type[NarrowProtocol], body: bytes, digits: bytes) -> objec
     return [shown(answer, session) for answer in connection.answers], connection.wire.closed
 
 
-BY_CHANCE = ("x-request-id", "connection")
-"""The latter says whether the end of a client's side was seen before its answer went out."""
+def _by_chance(name: str, value: str) -> bool:
+    """Whether chance decides a header: our own id of a request; or whether the end of a client's side was
+    seen before its answer went out."""
+    return name == "connection" or (name == "x-request-id" and len(value) == 36)
 
 
 def shown(answer: Answer, *sessions: str) -> object:
     """An answer without what chance decides."""
     names = {session: f"SESSION {n}" for n, session in enumerate(sessions)}
-    headers = {k: names.get(v, v) for k, v in answer.headers.items() if k not in BY_CHANCE}
+    headers = {k: names.get(v, v) for k, v in answer.headers.items() if not _by_chance(k, v)}
     body = re.sub(rb'"requestId":"[^"]*"', b"", answer.body)
     return answer.status, sorted(headers.items()), body, answer.whole
 
 
 METHODS = ["x", "slow", "chatty", "bad", "tools/call", "ping"]
+OWN = [b"X-Request-Id: r%d\r\n", b"x-amzn-trace-id: %d\r\n", b"Cf-Ray: %d\r\n", b"TraceParent: %d\r\n"]
 MORE = [
     b"",
     b"X-Callmux-Cwd: /a\r\n",
@@ -545,7 +585,7 @@ MORE = [
     b"X-Request-Id: mine\r\n",
     b"Expect: 100-continue\r\n",
 ]
-ALWAYS = [b"", KEEPS]
+ALWAYS = [b"", KEEPS, b"X-Request-Id: one\r\n"]
 """What a client sends with all that it asks."""
 Step = tuple[str, Any, Any, Any]
 
@@ -555,6 +595,9 @@ steps = st.one_of(
         st.sampled_from(METHODS),
         st.sampled_from([2, 3, "a"]),
         st.sampled_from([0, 0, 0, 0, *range(1, 5)]),
+    ),
+    st.tuples(
+        st.just("own"), st.sampled_from(METHODS), st.sampled_from([2, 3]), st.integers(0, len(OWN) - 1)
     ),
     st.tuples(st.just("other"), st.sampled_from(METHODS), st.sampled_from([2, 3]), st.just(0)),
     st.tuples(st.just("cut"), st.sampled_from(METHODS), st.sampled_from([2, 3]), st.integers(1, 250)),
@@ -575,7 +618,7 @@ async def _played(kind: type[NarrowProtocol], script: list[Step], always: bytes)
     told: list[tuple[str, str, int]] = []
     server.house.bus.subscribe(HttpEnded, lambda fact: told.append((fact.method, fact.route, fact.status)))
     connections = [connection]
-    for what, one, other, third in script:
+    for turn, (what, one, other, third) in enumerate(script):
         last = connections[-1]
         if last.wire.closed or last.has_ended:
             last = server.connect()
@@ -586,6 +629,8 @@ async def _played(kind: type[NarrowProtocol], script: list[Step], always: bytes)
                 last.send(post(asked, session, always + MORE[third]))
             case "other":
                 last.send(post({"id": other, "method": one, "params": {"name": "t"}}, another, always))
+            case "own":
+                last.send(post({"id": other, "method": one}, session, always + OWN[third] % turn))
             case "cut":
                 whole = post({"id": other, "method": one}, session, always)
                 last.send(whole[:third], whole[third:])

@@ -135,6 +135,19 @@ async def test_arguments_in_headers_are_compared_with_the_body() -> None:
     assert [answer.status for answer in connection.answers] == [200, 200, 400, 200, 400]
 
 
+async def test_what_a_load_balancer_says_of_each_request_keeps_no_head_from_being_known() -> None:
+    server, connection = await _known()
+    facts: list[HttpEnded] = []
+    server.house.bus.subscribe(HttpEnded, facts.append)
+    cycle = connection.protocol.cycle
+    for id in (2, 3, 4):
+        connection.send(_call(id, "t", more=b"X-Request-Id: r%d\r\nCf-Ray: %d\r\n" % (id, id)))
+        await connection.settle()
+    assert [answer.headers["x-request-id"] for answer in connection.answers[1:]] == ["r2", "r3", "r4"]
+    assert [fact.request_id for fact in facts] == ["r2", "r3", "r4"]
+    assert connection.protocol.cycle is cycle
+
+
 async def test_arguments_in_headers_need_no_exchange() -> None:
     _, connection = await _known()
     cycle = connection.protocol.cycle

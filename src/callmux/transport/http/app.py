@@ -18,7 +18,14 @@ from callmux.observe.bus import Bus
 from callmux.observe.facts import HttpEnded, LimitReached
 from callmux.protocol.jsonrpc import INTERNAL_ERROR
 from callmux.transport.http.exchange import Exchange, Receive, Refusal, Route, Scope, Send, Tree
-from callmux.transport.http.intake import ClientLeft, answer_options, check_headers, check_origin, request_id
+from callmux.transport.http.intake import (
+    ClientLeft,
+    answer_options,
+    check_headers,
+    check_origin,
+    own_id,
+    request_id,
+)
 from callmux.transport.http.listener import STOPPING, Listener
 from callmux.transport.http.mcp import go_on, serve_mcp
 from callmux.transport.http.plain import PlainCalls, PlainReply, Work
@@ -76,8 +83,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        given = next((v for k, v in scope["headers"] if k == b"x-request-id"), None)
-        id = request_id(given.decode("latin-1") if given is not None else None)
+        id = request_id(own_id(scope["headers"]))
         exchange = Exchange(scope, receive, send, id, closing=self._listener.leaving)
         exchange.confirm()
         exchange.began = self._now()

@@ -28,7 +28,9 @@ from callmux.transport.http.heads import (
     SessionHead,
     StatelessHead,
     known_head,
+    lasting,
 )
+from callmux.transport.http.intake import own_id
 from callmux.transport.http.narrow import NarrowProtocol
 from callmux.transport.http.plain import PlainReply, Work
 from callmux.transport.http.web_session import WebSession
@@ -73,6 +75,7 @@ class DirectProtocol(NarrowProtocol):
         self._read = self._parsed = b""
         self._known_heads: list[tuple[KnownHead, PlainHead]] = []
         self._named = ALIKE
+        self._own_id: str | None = None
         self._is_reading = False
         self._given: list[tuple[bytes, bytes]] | None = None
         self._usual = b""
@@ -101,9 +104,9 @@ class DirectProtocol(NarrowProtocol):
         nothing has happened."""
         if not self.cycle.response_complete or self.flow.write_paused:
             return False
-        return len(body) <= head.most and self._begun(head, named, body)
+        return len(body) <= head.most and self._begun(head, named, body, None)
 
-    def _begun(self, head: PlainHead, named: Named, body: bytes) -> bool:
+    def _begun(self, head: PlainHead, named: Named, body: bytes, own_id: str | None) -> bool:
         """Begins with a plain request that has come whole. Whether it can: else it must go the long way."""
         # Before anything: what went out before has arrived.
         while self._previous:
@@ -111,9 +114,9 @@ class DirectProtocol(NarrowProtocol):
         if self._sent is not None:
             self._arrived()
         if type(head) is SessionHead:
-            return self._calls.begin(self, head, body)
+            return self._calls.begin(self, head, body, own_id)
         assert isinstance(head, StatelessHead)
-        return self._stateless.begin(self, head, named, body)
+        return self._stateless.begin(self, head, named, body, own_id)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._carrying = transport
@@ -134,17 +137,28 @@ class DirectProtocol(NarrowProtocol):
             # Of HTTP/1.0, uvicorn keeps no connection, whatever its head says.
             and parser.get_http_version() == "1.1"
         ):
-            for head in self._heads:
-                if (named := head.fits(self.url, self.headers)) is not None:
-                    self._head = head
-                    break
+            fields, self._own_id = self.headers, None
+            if (named := self._fitting(fields)) is None:
+                # A load balancer may have given it what no other request has.
+                fields = lasting(fields, self._calls.passing)
+                if fields is not self.headers and (named := self._fitting(fields)) is not None:
+                    self._own_id = own_id(self.headers)
         if named is None:
             self._part = None
             return False
         self._part, self._named = bytearray(), named
-        if named is not ALIKE and not named.has_arguments:
-            self._know(self._parsed, self.headers, head, named)
+        if named is not ALIKE and not named.has_arguments and fields is self.headers:
+            assert self._head is not None
+            self._know(self._parsed, fields, self._head, named)
         return True
+
+    def _fitting(self, fields: Fields) -> Named | None:
+        """What a head says of its body, where it is known; None for any other head."""
+        for head in self._heads:
+            if (named := head.fits(self.url, fields)) is not None:
+                self._head = head
+                return named
+        return None
 
     def _know(self, read: bytes, fields: Fields, head: PlainHead, named: Named) -> None:
         """The bytes of a head that says this of its body need not be parsed again."""
@@ -177,6 +191,7 @@ class DirectProtocol(NarrowProtocol):
     ) -> None:
         """Knows a head from now on, in place of what the same one meant before."""
         head: PlainHead | None
+        given, fields = fields, lasting(fields, self._calls.passing)
         if seat is None:
             head = self._stateless.learned(url, fields, exchange, said)
         else:
@@ -186,7 +201,8 @@ class DirectProtocol(NarrowProtocol):
         others = (one for one in self._heads if one.fits(url, fields) is None and self._calls.holds(one))
         self._heads = [head, *islice(others, MOST_HEADS - 1)]
         self._known_heads = [pair for pair in self._known_heads if pair[1] in self._heads]
-        self._know(read, fields, head, head.own)
+        if fields is given:
+            self._know(read, fields, head, head.own)
 
     def _arrived(self) -> None:
         """The client asks again: it has all that went out before."""
@@ -225,7 +241,7 @@ class DirectProtocol(NarrowProtocol):
         self._part = None
         body = bytes(part)
         assert self._head is not None
-        if not self._begun(self._head, self._named, body):
+        if not self._begun(self._head, self._named, body, self._own_id):
             self._go_the_long_way(body)
             super().on_message_complete()
 

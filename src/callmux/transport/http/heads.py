@@ -8,7 +8,7 @@ those differ in the length of their bodies and, without a session, in what they 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -51,6 +51,19 @@ _CONNECTION = b"connection"
 _USUAL = b"keep-alive"
 """What nearly all clients say of their connection, and what holds in HTTP/1.1 without a word: anything else
 has consequences, too."""
+_PASSING = frozenset(
+    {
+        "cf-ray",
+        "traceparent",
+        "tracestate",
+        "x-amzn-trace-id",
+        "x-cloud-trace-context",
+        "x-request-id",
+        "x-request-start",
+    }
+)
+"""Headers by which load balancers tell requests apart, so that each has its own. Of these we read the id of a
+request alone, unless somebody traces or servers get them: else a head is known whatever they say."""
 MOST_NAMES = 16
 """Tools and the like of which is kept what headers say of them."""
 _METHOD, _NAME, _PARAM = METHOD.encode(), NAME.encode(), PREFIX.lower().encode()
@@ -315,6 +328,17 @@ def known_head(read: bytes, fields: Fields, named: Named = ALIKE) -> KnownHead |
 
 def _place_of_length(fields: Fields) -> int:
     return next((n for n, (name, _) in enumerate(fields) if name == LENGTH), -1)
+
+
+def passing(*read: Iterable[str]) -> frozenset[bytes]:
+    """Headers that may be others with each request, where these are read."""
+    return frozenset(name.encode() for name in _PASSING.difference(*read))
+
+
+def lasting(fields: Fields, passing: frozenset[bytes]) -> Fields:
+    """The headers that a head is known by; the very same list where that is all of them."""
+    left = [field for field in fields if field[0] not in passing]
+    return fields if len(left) == len(fields) else left
 
 
 def can_be_learned(fields: Fields) -> bool:

@@ -38,6 +38,12 @@ def request_id(given: str | None) -> str:
     return _BEGINNING + "%012x" % (next(_COUNT) & 0xFFFFFFFFFFFF)
 
 
+def own_id(fields: Sequence[tuple[bytes, bytes]]) -> str | None:
+    """The id that a caller, or a proxy before us, gave a request; that of the first where it gave several."""
+    given = next((value for name, value in fields if name == b"x-request-id"), None)
+    return None if given is None else given.decode("latin-1")
+
+
 def is_elsewhere(exchange: Exchange) -> bool:
     """Whether a request comes from another machine, or may: a proxy on this one says for whom it asks."""
     if any(name in exchange.headers for name in PROXIED):

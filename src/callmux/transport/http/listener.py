@@ -34,6 +34,7 @@ from callmux.session.session import Session
 from callmux.session.table import SessionTable
 from callmux.tasks import TaskSet, to_the_end
 from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
+from callmux.transport.http.heads import passing
 from callmux.transport.http.house import Nodes, Sessions
 from callmux.transport.http.intake import BodyLimits, is_elsewhere
 from callmux.transport.http.kept import KeptStreams
@@ -138,6 +139,7 @@ class Listener:
             self.shared.idle_seconds = config.listener_session_inactivity_ttl_seconds
         self.shows_bodies = config.audit_log.enabled and config.audit_log.include_request_body
         self._forwarded = frozenset(name for s in config.servers.values() for name in forwarded_names(s))
+        self.passing = passing(self._forwarded, TRACE if self._traces else ())
 
     def check_open(self, rpc_code: int | None, id: int | str | None) -> None:
         """Refuses to begin a request while we are ending.

@@ -144,6 +144,11 @@ class PlainCalls:
         return len(self.waiting)
 
     @property
+    def passing(self) -> frozenset[bytes]:
+        """Headers that may be others with each request."""
+        return self._listener.passing
+
+    @property
     def is_leaving(self) -> bool:
         """Whether connections end with the answer they carry."""
         return self._listener.leaving
@@ -156,8 +161,7 @@ class PlainCalls:
             return None
         listener = self._listener
         kind = listener.kind_of(exchange)
-        # A copy: the body of this one is not to stay for as long as its connection.
-        kept = exchange.again("", 0.0)
+        kept = to_keep(exchange, listener.passing)
         return SessionHead(seat, url, fields, kept, said, listener.limits, listener.gate, kind)
 
     def holds(self, head: PlainHead) -> bool:
@@ -182,8 +186,12 @@ class PlainCalls:
             or CR in body
         )
 
-    def begin(self, carrier: PlainCarrier, head: SessionHead, body: bytes) -> bool:
-        """Takes a request. Whether it can: else nothing has happened, and it must go the long way."""
+    def begin(self, carrier: PlainCarrier, head: SessionHead, body: bytes, given: str | None = None) -> bool:
+        """Takes a request. Whether it can: else nothing has happened, and it must go the long way.
+
+        Args:
+            given: Its `x-request-id`.
+        """
         listener, seat = self._listener, head.seat
         if not self.takes(head, body) or listener.table.get(seat.id) is not seat:
             return False
@@ -196,7 +204,7 @@ class PlainCalls:
         if now >= listener.until:
             return False
         exchange: Exchange | None = None
-        id = request_id(None)
+        id = request_id(given)
         if head.gate is None:
             said = head.said_again(id, now)
         else:
@@ -273,6 +281,16 @@ class PlainCalls:
 def may_be_known(fields: Fields, exchange: Exchange, said: Said) -> bool:
     """Whether a head may be known again."""
     return can_be_learned(fields) and exchange.origin is None and not said.trace
+
+
+def to_keep(exchange: Exchange, passing: frozenset[bytes]) -> Exchange:
+    """What stays of the request that a head was learned from: neither its body nor what was its own, for as
+    long as its connection."""
+    kept = exchange.again("", 0.0)
+    kept.headers = {
+        name: text for name, text in exchange.headers.items() if name.encode("latin-1") not in passing
+    }
+    return kept
 
 
 async def _broken(broken: Exception, exchange: Exchange) -> None:

@@ -22,7 +22,7 @@ from callmux.transport.http.exchange import Exchange
 from callmux.transport.http.heads import Fields, Named, StatelessHead
 from callmux.transport.http.intake import request_id
 from callmux.transport.http.listener import Listener
-from callmux.transport.http.plain import PlainCalls, PlainCarrier, PlainReply, may_be_known
+from callmux.transport.http.plain import PlainCalls, PlainCarrier, PlainReply, may_be_known, to_keep
 from callmux.transport.http.stateless import RESULT, code_of, go_on, has_left, note, read
 from callmux.transport.http.streams import Stream
 
@@ -92,18 +92,29 @@ class StatelessCalls:
         if not may_be_known(fields, exchange, said):
             return None
         listener = self._listener
-        kept, kind = exchange.again("", 0.0), listener.kind_of(exchange)
+        kept, kind = to_keep(exchange, listener.passing), listener.kind_of(exchange)
         return StatelessHead(url, fields, kept, said, listener.limits, listener.gate, kind)
 
-    def begin(self, carrier: PlainCarrier, head: StatelessHead, named: Named, body: bytes) -> bool:
-        """Takes a request. Whether it can: else nothing has happened, and it must go the long way."""
+    def begin(
+        self,
+        carrier: PlainCarrier,
+        head: StatelessHead,
+        named: Named,
+        body: bytes,
+        given: str | None = None,
+    ) -> bool:
+        """Takes a request. Whether it can: else nothing has happened, and it must go the long way.
+
+        Args:
+            given: Its `x-request-id`.
+        """
         listener, calls = self._listener, self._calls
         if not calls.takes(head, body) or (listener.nodes is not None and GOES_ON in body):
             return False
         if (found := self._read(head, named, body)) is None:
             return False
         message, about = found
-        id, now, gate = request_id(None), self._now(), head.gate
+        id, now, gate = request_id(given), self._now(), head.gate
         exchange: Exchange | None = None
         if gate is not None:
             exchange = head.exchange.again(id, now)
