@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from callmux.config.servers import StdioServer
 from callmux.protocol.shapes import Tool
-from callmux.upstream.connection import Connection
 from callmux.upstream.directory_probe import SeenThere, is_harmless, look_there, questions
 from callmux.upstream.failures import CallFailure
-from tests.support import SECONDS, real_loop, until
+from tests.support import SECONDS, real_loop
+from tests.upstream.test_probe import DEAF, given_up_at_its_end
 
 SERVER = """
 import json, os, sys
@@ -139,25 +137,4 @@ async def test_one_that_is_given_up_while_its_server_ends_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such as by the time that its caller has: the guardian of its server would stay for good."""
-    closing = asyncio.Event()
-    close = Connection.close
-
-    async def closed(connection: Connection) -> None:
-        closing.set()
-        await close(connection)
-
-    monkeypatch.setattr(Connection, "close", closed)
-    before = psutil.Process().children()
-    # It goes on when its stdin ends.
-    server = StdioServer(
-        command=sys.executable, args=("-I", "-S", "-c", "import time; print(1, flush=True); time.sleep(300)")
-    )
-    looking = asyncio.get_running_loop().create_task(
-        look_there("s", server, tmp_path, seconds=0.2, base_dir=Path())
-    )
-    await closing.wait()
-    await asyncio.sleep(0)
-    looking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await looking
-    await until(lambda: psutil.Process().children() == before, "their ends")
+    await given_up_at_its_end(look_there("s", DEAF, tmp_path, seconds=0.2, base_dir=Path()), monkeypatch)
