@@ -143,15 +143,27 @@ async def test_a_client_that_takes_json_alone_gets_it() -> None:
     assert (await task).json["result"] == {"did": "slow"}
 
 
-async def test_a_client_that_takes_json_alone_is_told_that_its_answer_is_lost() -> None:
+@pytest.mark.parametrize(
+    ("accept", "seconds", "status"),
+    [
+        ("application/json", PATIENCE_SECONDS + 5, 503),
+        ("application/json, text/event-stream", 0.5, 503),
+        ("application/json, text/event-stream", PATIENCE_SECONDS + 5, 200),
+        ("text/event-stream", 0.5, 200),
+    ],
+)
+async def test_a_client_is_told_that_its_answer_is_lost(accept: str, seconds: float, status: int) -> None:
     house = House()
-    task = house.begins(stateless(request("slow"), accept="application/json"))
-    await asyncio.sleep(PATIENCE_SECONDS + 5)
-    (seat,) = house.listener.table
-    await house.listener.end(seat)
+    task = house.begins(stateless(request("slow"), accept=accept))
+    await asyncio.sleep(seconds)
+    await house.listener.drain(0.1)
     call = await task
-    assert (call.status, call.json["id"]) == (503, 1)
-    assert "whether it was done is unknown" in call.json["error"]["message"]
+    assert call.status == status
+    body = call.body if status == 503 else call.body[call.body.index(b"data:") + 5 :]
+    told = json.loads(body)
+    assert (told["id"], told["error"]["code"]) == (1, -32000)
+    assert "whether it was done is unknown" in told["error"]["message"]
+    assert call.complete
 
 
 async def test_a_handshake_is_one_whatever_headers_say_of_its_method() -> None:

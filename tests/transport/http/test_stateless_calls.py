@@ -43,6 +43,18 @@ def _call(id: int | str, tool: str = "t", **more: Any) -> bytes:
     return alone("tools/call", id, name=tool, **more)
 
 
+async def test_a_client_is_told_that_its_answer_is_lost_with_the_listener() -> None:
+    server, connection = await _known()
+    cycle = connection.protocol.cycle
+    connection.send(alone("slow", 2))
+    await connection.settle()
+    assert connection.protocol.cycle is cycle, "it is a plain request"
+    await server.house.listener.drain(0.1)
+    await connection.settle()
+    told = connection.answers[-1]
+    assert (told.status, told.json["id"], told.json["error"]["code"]) == (503, 2, -32000)
+
+
 async def test_calls_of_any_tool_are_answered_without_an_exchange() -> None:
     server, connection = await _known()
     cycle = connection.protocol.cycle

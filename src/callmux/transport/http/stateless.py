@@ -20,7 +20,7 @@ from callmux.protocol.sse import event
 from callmux.session.facts import Said
 from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
 from callmux.transport.http.listener import Listener
-from callmux.transport.http.repeats import attempt_at, unanswered
+from callmux.transport.http.repeats import REFUSED, attempt_at, unanswered
 from callmux.transport.http.streams import PATIENCE_SECONDS, Stream
 from callmux.transport.http.web_session import WebSession
 
@@ -200,7 +200,14 @@ def code_of(line: bytes, id: int | str) -> int | None:
 async def _stream(
     exchange: Exchange, listener: Listener, seat: WebSession, stream: Stream, id: int | str
 ) -> None:
-    """Sends events until there are no more: the request is answered, or its client has left."""
+    """Sends events until there are no more: the request is answered, or its client has left; or the listener
+    ends, which the client is told, because nothing of this can be asked for again.
+
+    Raises:
+        Refusal: The listener has ended before there was anything to send.
+    """
+    if seat.closed and stream.is_empty:
+        raise unanswered(id)
     reader, number = stream.take_over(), 0
     await exchange.start(200, STREAM_HEAD)
     # Headers go out with the first part of the body: an empty comment opens the stream at once.
@@ -215,4 +222,8 @@ async def _stream(
             number = events[-1][0]
         else:
             await exchange.write(b": alive\n\n", more=True)
-    await exchange.write(b"", more=False)
+    last = b""
+    if seat.closed and not stream.answers():
+        lost = unanswered(id)
+        last = event(jsonrpc.failure(id, REFUSED, lost.message).rstrip(b"\n"))
+    await exchange.write(last, more=False)
