@@ -258,7 +258,7 @@ class Passing:
         # Head and beginning in one packet: a client that gets the head alone has no id to go on from.
         part = await answer.content.readany()
         await exchange.start(answer.status, headers)
-        gone = at_once(_departure(exchange))
+        gone = at_once(exchange.departure())
         news: asyncio.Task[bytes] | None = None
         try:
             while part and stays():
@@ -316,9 +316,3 @@ def _client_of(principal: Principal, grant: Grant | None) -> PassedClient:
         audiences=() if grant is None else grant.audiences,
         lacks=() if grant is None else grant.lacks,
     )
-
-
-async def _departure(exchange: Exchange) -> None:
-    """Ends when the client has closed the connection."""
-    while (await exchange.receive())["type"] != "http.disconnect":
-        continue
