@@ -67,14 +67,31 @@ def test_what_cannot_be_is_named(node: dict[str, Any], problem: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "place"), [("127.0.0.1:0", ("127.0.0.1", 0)), ("[::1]:4870", ("::1", 4870)), (" a:1 ", ("a", 1))]
+    ("text", "place"),
+    [
+        ("127.0.0.1:0", ("127.0.0.1", 0)),
+        ("[::1]:4870", ("::1", 4870)),
+        (" A:1 ", ("a", 1)),
+        ("[0:0::0]:4870", ("::", 4870)),
+        ("[FE80::1%eth0]:1", ("fe80::1%eth0", 1)),
+        ("[no:address]:1", ("no:address", 1)),
+    ],
 )
 def test_a_place_is_a_host_and_a_port(text: str, place: tuple[str, int]) -> None:
     assert read_place(text) == place
 
 
-def test_an_address_has_no_slash_at_its_end() -> None:
-    assert read_address("http://[::1]:4870/") == "http://[::1]:4870"
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("http://[::1]:4870/", "http://[::1]:4870"),
+        (" HTTP://Node.Example:04870 ", "http://node.example:4870"),
+        ("https://[2001:DB8:0:0::1]:443//", "https://[2001:db8::1]:443"),
+        ("http://a:80/?#", "http://a:80"),
+    ],
+)
+def test_an_address_has_one_spelling(text: str, address: str) -> None:
+    assert read_address(text) == read_address(address) == address
 
 
 @pytest.mark.parametrize("name", ["a", "Küche 2", "n" * LONGEST_NAME])

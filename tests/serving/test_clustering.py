@@ -26,7 +26,7 @@ def config(url: str, **node: Any) -> dict[str, Any]:
 
 @real_loop()
 async def test_a_node_is_called_and_reached_as_it_says(redis_url: str) -> None:
-    given = config(redis_url, listen="${HERE}:0", name="first", address="http://node.example:4870/")
+    given = config(redis_url, listen="${HERE}:0", name="first", address="HTTP://Node.example:4870/")
     async with Listener(given, env={**ENV, "KEY": KEY, "HERE": "127.0.0.1"}) as listener:
         node = listener._running().node
         assert node is not None
@@ -65,6 +65,7 @@ async def test_a_node_that_has_just_started_knows_what_is_safe(redis_url: str, t
     ("node", "said"),
     [
         ({"listen": "0.0.0.0:0"}, "state.node.address is required"),
+        ({"listen": "[0:0::0]:0"}, "state.node.address is required where listen is ::"),
         ({"listen": "${NOWHERE}"}, "state.node.listen"),
         ({"listen": "127.0.0.1:0", "address": "${ODD}"}, "state.node.address must be"),
         ({"listen": "${ODD}"}, "state.node.listen must be"),

@@ -6,6 +6,7 @@ Read through `callmux.config.state`; used by `callmux.serving.clustering`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -77,13 +78,13 @@ def read_place(text: str) -> tuple[str, int]:
         ValueError: It is not that.
     """
     host, _, port = text.strip().rpartition(":")
-    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+    if not host.strip("[]") or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ValueError('must be "HOST:PORT", such as "127.0.0.1:4870"')
-    return host.strip("[]"), int(port)
+    return _spelled(host.strip("[]")), int(port)
 
 
 def read_address(text: str) -> str:
-    """An address without a slash at its end.
+    """An address, in the one spelling that it has here: nodes are told apart by it.
 
     Raises:
         ValueError: It is none.
@@ -96,7 +97,23 @@ def read_address(text: str) -> str:
     has_more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
     if parts.scheme not in ("http", "https") or not parts.hostname or not port or has_more:
         raise ValueError(ADDRESS)
-    return text.strip().rstrip("/")
+    return address_at(parts.scheme, parts.hostname, port)
+
+
+def address_at(scheme: str, host: str, port: int) -> str:
+    """The address of a place, in its one spelling."""
+    host = _spelled(host)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _spelled(host: str) -> str:
+    """A host in small letters, an IPv6 address in its shortest form."""
+    if ":" in host:
+        from ipaddress import IPv6Address  # nobody needs it else
+
+        with suppress(ValueError):
+            return IPv6Address(host).compressed
+    return host.lower()
 
 
 def check_scheme(address: str, tls: bool) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from callmux import __version__
 from callmux.aside import aside
 from callmux.bridge.listings import SAFE_METHODS
-from callmux.config.node import NodeSection, check_scheme, read_address, read_name, read_place
+from callmux.config.node import NodeSection, address_at, check_scheme, read_address, read_name, read_place
 from callmux.errors import ConfigError, StartupFailed
 from callmux.nodes.cluster import Cluster
 from callmux.nodes.endpoint import NodeEndpoint
@@ -142,7 +142,7 @@ async def clustered(
     port = listening.getsockname()[1]
     name = given_name or f"{socket.gethostname()}-{port}"
     scheme = "http" if trust is None else "https"
-    address = given or f"{scheme}://{f'[{place[0]}]' if ':' in place[0] else place[0]}:{port}"
+    address = given or address_at(scheme, place[0], port)
     keys = NodeKeys(shared.derived("nodes"))
     is_safe = partial(_is_safe, host)
     house = _House(host)
