@@ -69,15 +69,10 @@ class Caching:
         if writes.unsure and server in writes.unsure:
             self._counters.misses += 1
             return None
-        monotonic = self._clock.monotonic
-        kept = self._store.get(key, monotonic())
+        kept = self._store.get(key, self._clock.monotonic())
         if kept is None:
             self._counters.misses += 1
-            epoch = writes.begin(server, monotonic)
-            if epoch is None or isinstance(epoch, int):
-                self._watch(call, epoch)
-                return None
-            return self._begin(call, epoch)
+            return self._begin(call)
         if isinstance(kept, bytes):
             self._counters.hits += 1
             call.source = "cache"
@@ -89,13 +84,15 @@ class Caching:
         """Enters with a call that is made whatever is kept: what it brings takes the place of that, so that
         nobody is given the older one after it."""
         key = self._keys.of(call, anew=True)
-        if key is None:
-            return None
+        return None if key is None else self._begin(call, key)
+
+    def _begin(self, call: Call, key: Key | None = None) -> Coroutine[Any, Any, None] | None:
+        """Watches a read from now on."""
         epoch = self._writes.begin(call.route.server, self._clock.monotonic)
         if epoch is None or isinstance(epoch, int):
             self._watch(call, epoch, key)
             return None
-        return self._begin(call, epoch, key)
+        return self._begun(call, epoch, key)
 
     async def _look(self, call: Call, asked: Awaitable[bytes | None]) -> Result | None:
         """Enters where the store must be asked."""
@@ -124,10 +121,10 @@ class Caching:
 
     async def _miss(self, call: Call) -> None:
         self._counters.misses += 1
-        epoch = self._writes.begin(call.route.server, self._clock.monotonic)
-        self._watch(call, epoch if epoch is None or isinstance(epoch, int) else await epoch)
+        if (begun := self._begin(call)) is not None:
+            await begun
 
-    async def _begin(self, call: Call, epoch: Awaitable[int | None], key: Key | None = None) -> None:
+    async def _begun(self, call: Call, epoch: Awaitable[int | None], key: Key | None) -> None:
         self._watch(call, await epoch, key)
 
     def _watch(self, call: Call, epoch: int | None, key: Key | None = None) -> None:
