@@ -73,7 +73,8 @@ async def test_clocks_forms_and_limits_that_do_harm_are_told(
     run = running.connection.run
     await run("HSET", f"{state.key_prefix}2:listeners", "x", "y")
     far = b'99999999999999 %b {"name":"far","version":"1","ahead":-61.2}' % running.mark.encode()
-    await run("HSET", running.connection.key("listeners"), "far", far)
+    early = far.replace(b"far", b"early").replace(b"-61.2", b"75.3")
+    await run("HSET", running.connection.key("listeners"), "far", far, "early", early)
     await run("CONFIG", "SET", "maxmemory", "200mb")
     await run("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     monkeypatch.setattr(state_module, "CLOCK_SECONDS", -1.0)
@@ -82,8 +83,9 @@ async def test_clocks_forms_and_limits_that_do_harm_are_told(
     told = "\n".join(found.warnings)
     for words in (
         "maxmemory-policy allkeys-lru",
-        "the clock of this machine is 0 s",
-        "the clock of far is 61 s behind that of Redis",
+        "this machine's clock is 0 s ",
+        "the clock of far is 61 s behind that of Redis at ",
+        "the clock of early is 75 s ahead of that of Redis at ",
         "another version of callmux use Redis at",
     ):
         assert words in told

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from callmux.config.state import StateSection
 from callmux.config.veil import EVERYWHERE
 from callmux.errors import ConfigError, StoreUnavailable
 from callmux.process.shared_state import open_shared_state
+from callmux.stores.redis_listeners import RedisListeners
 from callmux.stores.sessions import KeptSession
 from tests.redis_server import RedisServer, own_prefix
 from tests.support import real_loop, until
@@ -204,3 +207,21 @@ async def test_everything_is_closed_where_the_closing_is_given_up(redis_url: str
         await closing
     assert shared.connection._closed
     await until(lambda: asyncio.all_tasks() <= before, "that no task is left")
+
+
+@real_loop()
+@pytest.mark.parametrize(("off", "says"), [(60.0, "ahead of"), (-60.0, "behind")])
+async def test_a_clock_that_is_off_is_said_once_which_way_and_how_far(
+    redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, off: float, says: str
+) -> None:
+    state = StateSection(url=redis_url, key_prefix=own_prefix(), timeout_ms=20_000)
+    shared = await open_shared_state(state, tmp_path, {})
+    await shared.keep_company()
+    assert "clock" not in caplog.text
+    shared.listeners = RedisListeners(shared.connection, lambda: time.time() + off)
+    for _ in range(2):
+        await shared.keep_company()
+    assert (
+        len(re.findall(rf"this machine's clock is (59|60|61) s {says} that of Redis at ", caplog.text)) == 1
+    )
+    await shared.close()

@@ -13,12 +13,17 @@ import msgspec
 
 from callmux.config.state import StateSection
 from callmux.errors import ConfigError, StoreUnavailable
-from callmux.process.shared_state import SharedState, found_shared_state, strange_secret
+from callmux.process.shared_state import (
+    CLOCK_SECONDS,
+    SharedState,
+    apart,
+    found_shared_state,
+    strange_clock,
+    strange_secret,
+)
 
 OLDEST = (7, 0)
 """The oldest Redis that will do."""
-CLOCK_SECONDS = 5.0
-"""How far clocks may be apart."""
 
 
 class StateFindings(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,12 +72,10 @@ async def _looked(shared: SharedState) -> StateFindings:
     count = len(company.same) + len(company.strange)
     listeners = [*company.same, *company.strange]
     if abs(company.ahead) > CLOCK_SECONDS:
-        warnings.append(
-            f"state: the clock of this machine is {_apart(company.ahead)} that of Redis at {where}: have both"
-            " set by NTP"
-        )
+        warnings.append(f"state: {strange_clock(company, where)}")
     warnings += [
-        f"state: the clock of {listener.name} is {_apart(listener.ahead)} that of Redis: have both set by NTP"
+        f"state: the clock of {listener.name} is {apart(listener.ahead)} that of Redis at {where}: have both"
+        " set by NTP"
         for listener in listeners
         if abs(listener.ahead) > CLOCK_SECONDS
     ]
@@ -121,7 +124,3 @@ def _of_one(facts: dict[str, Any]) -> dict[str, Any]:
 def _numbers(version: str) -> tuple[int, ...]:
     parts = version.split(".")[:2]
     return tuple(int(part) if part.isascii() and part.isdigit() else 0 for part in parts)
-
-
-def _apart(ahead: float) -> str:
-    return f"{abs(ahead):.0f} s {'before' if ahead > 0 else 'behind'}"

@@ -54,6 +54,8 @@ SHORTEST_KEY = 16
 """Characters of a key that nobody guesses."""
 KEY_BYTES = 32
 MARK_BYTES = 4
+CLOCK_SECONDS = 5.0
+"""How far clocks may be apart."""
 
 
 class SharedState:
@@ -108,6 +110,7 @@ class SharedState:
         self.process = secrets.token_hex(PROCESS_CHARS // 2)
         self._name = f"{socket.gethostname()} (process {os.getpid()})"
         self._strange = ""
+        self._is_apart = False
         self._tokens: list[SharedTokenStore] = []
         self._tasks = TaskSet("the seal")
         self._in_flight = RedisInFlight(self.connection, strict=self._strict)
@@ -213,7 +216,8 @@ class SharedState:
                 raise ConfigError([strange_secret(self.config, company, self.connection.where)])
 
     async def keep_company(self) -> None:
-        """Says once more that this listener is there, and whether somebody has another secret meanwhile."""
+        """Says once more that this listener is there, and whether somebody has another secret meanwhile, or
+        the clock of this machine has gone off."""
         try:
             company = await self.listeners.meet(self.mark, self._name, __version__)
         except StoreUnavailable as error:
@@ -223,6 +227,9 @@ class SharedState:
         self._strange = strange_secret(self.config, company, self.connection.where) if company.strange else ""
         if self._strange and not before:
             log.error("%s", self._strange)
+        is_apart, self._is_apart = self._is_apart, abs(company.ahead) > CLOCK_SECONDS
+        if self._is_apart and not is_apart:
+            log.warning("%s", strange_clock(company, self.connection.where))
 
     def derived(self, purpose: str) -> bytes:
         """A key for one purpose, made of the secret that all listeners have."""
@@ -259,6 +266,16 @@ def strange_secret(config: StateSection, company: Company, where: str) -> str:
         " listeners the same state.key. To change it, stop all of them first; listeners that are to share"
         " nothing need another state.keyPrefix"
     )
+
+
+def strange_clock(company: Company, where: str) -> str:
+    """What to do where the clock of this machine is another one than that of Redis."""
+    return f"this machine's clock is {apart(company.ahead)} that of Redis at {where}: have both set by NTP"
+
+
+def apart(ahead: float) -> str:
+    """How far a clock is from another one, and in which direction; the other one is named after it."""
+    return f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'}"
 
 
 async def open_shared_state(config: StateSection, base_dir: Path, env: Mapping[str, str]) -> SharedState:
