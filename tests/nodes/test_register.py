@@ -46,6 +46,23 @@ async def test_it_is_known_since_when_there_is_a_register(redis_url: str) -> Non
 
 
 @real_loop()
+async def test_where_redis_comes_back_with_its_clock_behind_no_lease_lasts_longer(redis_url: str) -> None:
+    """An hour ahead is what the server said that this one has taken over from."""
+    async with connected(redis_url) as redis:
+        register, place = Register(redis), redis.key("nodes")
+        await register.beat(A, 60_000, first=True)
+        seconds, _ = await redis.run("TIME")
+        later = (int(seconds) + 3600) * 1000
+        about = msgspec.json.encode(A).decode()
+        await redis.run("HSET", place, "since", later, "a.1", f"{later} {about}")
+        beat = await register.beat(B, 60_000, first=True)
+        assert (beat.settled_ms, beat.nodes) == (0, {"a.1": A, "b.1": B})
+        ends = int(bytes(await redis.run("HGET", place, "a.1")).partition(b" ")[0])
+        assert 0 < ends - int(seconds) * 1000 < 120_000
+        assert (await register.beat(A, 60_000, first=False)).taken
+
+
+@real_loop()
 async def test_a_session_has_one_owner_however_many_claim_it(redis_url: str) -> None:
     async with connected(redis_url) as redis:
         register = Register(redis)

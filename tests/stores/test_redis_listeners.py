@@ -52,6 +52,13 @@ async def test_who_only_looks_is_not_seen_and_who_is_silent_is_forgotten(
         await redis.run("HSET", redis.key("listeners"), "old", b'1 aaaaaaaa {"name":"old","version":"1"}')
         assert [one.name for one in (await looker.look(A)).same] == ["one"]
         assert await redis.run("HEXISTS", redis.key("listeners"), "old") == 0
+        # The server that this one has taken over from had its clock ahead.
+        late = b'99999999999999 aaaaaaaa {"name":"late","version":"1"}'
+        await redis.run("HSET", redis.key("listeners"), "late", late)
+        assert [one.name for one in (await looker.look(A)).same] == ["late", "one"]
+        ends, _, about = bytes(await redis.run("HGET", redis.key("listeners"), "late")).partition(b" ")
+        assert 0 < int(ends) / 1000 - await redis_time(redis) <= redis_listeners.LEASE_MS / 1000
+        assert late.endswith(about)
 
 
 @real_loop()

@@ -26,7 +26,10 @@ _BEAT = Script("""
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local id, about, lease, first, forgotten = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
-redis.call('HSETNX', KEYS[1], 'since', now)
+-- What is later than it can be is of another clock, such as of the server that this one has taken over from.
+if tonumber(redis.call('HGET', KEYS[1], 'since') or now + 1) > now then
+  redis.call('HSET', KEYS[1], 'since', string.format('%.0f', now))
+end
 local here = redis.call('HGET', KEYS[1], id)
 local lives = here and tonumber(string.match(here, '^%d+')) >= now
 local taken = 0
@@ -40,6 +43,11 @@ for n = 1, #all, 2 do
   local gone = false
   if all[n] ~= 'since' then
     local ends, described = string.match(all[n + 1], '^(%d+) (.*)$')
+    if tonumber(ends) > now + lease then
+      ends = string.format('%.0f', now + lease)
+      all[n + 1] = ends .. ' ' .. described
+      redis.call('HSET', KEYS[1], all[n], all[n + 1])
+    end
     -- Whoever begins takes the place of an earlier process of the same name that has ended.
     local back = first == '1' and all[n] ~= id and tonumber(ends) < now
       and cjson.decode(described).name == cjson.decode(about).name

@@ -29,6 +29,10 @@ local id, mark, about, lease = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local all, found, other = redis.call('HGETALL', KEYS[1]), {}, false
 for n = 1, #all, 2 do
   local ends, its, described = string.match(all[n + 1], '^(%d+) (%x+) (.*)$')
+  -- One that ends later than it can is of another clock: of a server that this one has taken over from.
+  if tonumber(ends) > now + lease and all[n] ~= id then
+    redis.call('HSET', KEYS[1], all[n], string.format('%.0f', now + lease) .. ' ' .. its .. ' ' .. described)
+  end
   if tonumber(ends) < now then
     redis.call('HDEL', KEYS[1], all[n])
   elseif all[n] ~= id then
