@@ -11,11 +11,17 @@ import pytest
 from callmux.config.redis_url import read_redis_url
 from callmux.config.state import StateSection
 from callmux.errors import ConfigError, StoreUnavailable
+from callmux.nodes.journal import Journal
+from callmux.nodes.register import NodeFacts, Register
+from callmux.server_orders import ServerOrder
 from callmux.stores.redis_cache import RedisCache
 from callmux.stores.redis_client import failures, make_client
+from callmux.stores.redis_configuration import RedisConfiguration
 from callmux.stores.redis_connection import RedisConnection
 from callmux.stores.redis_counts import RedisInFlight, RedisRates
 from callmux.stores.redis_listeners import RedisListeners
+from callmux.stores.redis_notices import START, RedisNotices
+from callmux.stores.redis_overlay import RedisOverlay
 from callmux.stores.redis_parked import RedisParkedCalls
 from callmux.stores.redis_replay import RedisReplay
 from callmux.stores.redis_results import RedisResults
@@ -90,6 +96,10 @@ async def asked(server: RedisServer, words: str) -> bytes:
     return answer
 
 
+NODE = NodeFacts(id="n", name="n", address="http://n:1", version="1")
+ORDER = ServerOrder(action="stop", server="s", token="t")
+
+
 @real_loop()
 async def test_a_cluster_runs_every_script_of_ours(tmp_path: Path) -> None:
     """Keys of one script stand in one place."""
@@ -116,6 +126,26 @@ async def test_a_cluster_runs_every_script_of_ours(tmp_path: Path) -> None:
             await streams.close()
             assert await given(RedisReplay(redis).get("a", "r1", 0)) == FIRST
             assert (await RedisListeners(redis, lambda: 1.0).meet("aaaaaaaa", "one", "1")).same == []
+            board, register = RedisNotices(redis, "notices", 10, 60_000), Register(redis)
+            await board.tell("a")
+            assert (await board.told(START))[1] == [b"a"]
+            assert (await register.beat(NODE, 60_000, first=True)).nodes == {"n": NODE}
+            assert await register.claim("s", "n", "", absent=True) == ("n", 1)
+            for step in (register.release, register.forget):
+                await step("s", "n")
+            await register.tell(ORDER)
+            assert (await register.told())[1] == [ORDER]
+            await register.lapse("n")
+            await register.remove("n")
+            journal = Journal(redis)
+            await journal.begin("s", "r1", b"{}")
+            assert await journal.take("s", "r1") == b"{}"
+            assert [await journal.claim("s", "name") for _ in range(2)] == [True, False]
+            configuration = RedisConfiguration(redis)
+            configuration.takes_effect({})
+            await configuration.look()
+            assert configuration.facts()["configuration"] == {"version": 1, "isNewest": True}
+            assert await RedisOverlay(redis, bytes(32)).write(b"{}", 0) == 1
             server.kill()
             with pytest.raises(StoreUnavailable):
                 await redis.run("GET", redis.key("a"))
