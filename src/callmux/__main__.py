@@ -13,6 +13,9 @@ def main() -> int:
         from callmux.kept_code import begin
 
         begin(os.environ)
+    from callmux import own_modules
+
+    own_modules.begin()
     from callmux.cli.main import main as run
 
     return run()

@@ -25,10 +25,10 @@ from importlib.machinery import (
 from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from types import CodeType
 
+from callmux.own_modules import HEAD_BYTES, fits
+
 VARIABLE = "CALLMUX_BYTE_CODE"
 HASH_BYTES = 8
-HEAD_BYTES = 16
-"""What stands before the code in a compiled file: magic number, flags, then time and size of the source."""
 MOST_BYTES = 16 * 1024 * 1024
 """A file of more is none of ours."""
 DAY_SECONDS = 86_400
@@ -87,13 +87,6 @@ def key_of(path: str | os.PathLike[str]) -> Key:
     """
     about = os.stat(path)
     return os.fspath(path), about.st_mtime_ns, about.st_ctime_ns, about.st_size
-
-
-def fits(head: bytes, source: os.stat_result) -> bool:
-    """Whether a compiled file that begins so is of this Python and of a source as it is now."""
-    numbers = int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF
-    named = int.from_bytes(head[8:12], "little"), int.from_bytes(head[12:16], "little")
-    return head[:4] == MAGIC_NUMBER and named == numbers
 
 
 class KeptCode:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from callmux.kept_code import HEAD_BYTES, VARIABLE, KeptCode, fits, is_of_user, key_of
+from callmux.kept_code import VARIABLE, KeptCode, is_of_user, key_of
+from callmux.own_modules import HEAD_BYTES, fits
 
 PACKAGE = Path(__file__).parents[1]
 STARTING = ("config", "process", "protocol", "rings", "router", "session", "transport", "upstream")
