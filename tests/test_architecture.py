@@ -163,6 +163,7 @@ CALLED_FROM_OUTSIDE = {
     "library.listener.Listener": "programs of others",
     "management.client.ManagementClient": "programs of others",
     "bridge.client.Connection": "httptools",
+    "own_modules.OwnModules": "Python: it is a finder of modules",
     "transport.http.direct.DirectProtocol": "uvicorn and httptools",
     "transport.http.narrow.NarrowProtocol": "uvicorn and httptools",
     "upstream.links.child_output.ChildOutput": "asyncio",

@@ -36,8 +36,11 @@ def code_of(source: str, compiled: str) -> CodeType | None:
     """The code of a source, from the file beside it; None where that is not there or does not fit."""
     try:
         about = os.stat(source)
-        with open(compiled, "rb", 0) as file:
-            data = file.read()
+        file = os.open(compiled, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            data = os.read(file, os.fstat(file).st_size)
+        finally:
+            os.close(file)
         if not fits(data[:HEAD_BYTES], about):
             return None
         code = marshal.loads(memoryview(data)[HEAD_BYTES:])

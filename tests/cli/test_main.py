@@ -219,3 +219,23 @@ def test_a_program_that_was_started_without_a_standard_stream_works_and_gives_it
     assert done.returncode == 0, done.stderr
     assert bool(done.stdout) is ("1" not in closed)
     assert done.stderr.decode() == ("" if "2" in closed else "an é\n")
+
+
+@pytest.mark.parametrize("command", ["", "bridge"])
+def test_a_start_for_a_session_does_without_what_msgspec_asks_for_and_typing_has(command: str) -> None:
+    """It is there again for whoever needs it later."""
+    words = [command, "--nothing-like-this"] if command else ["--config", "nowhere.json"]
+    code = f"""if True:
+        import sys
+        from callmux.cli.main import main
+        main({words!r})
+        print("msgspec" in sys.modules, "typing_extensions" in sys.modules)
+        import typing_extensions, msgspec
+        class Some(typing_extensions.TypedDict):
+            a: typing_extensions.NotRequired[int]
+        print(typing_extensions.__name__, msgspec.json.decode("{{}}", type=Some))
+    """
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS
+    ).stdout
+    assert said.splitlines() == ["True False", "typing_extensions {}"]

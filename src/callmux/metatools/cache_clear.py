@@ -18,7 +18,6 @@ from callmux.metatools.definitions import TEXT, closed, definition
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import success
-from callmux.stores.border import Border
 from callmux.upstream.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -89,7 +88,11 @@ async def forget(chosen: Chosen, engine: Engine, context: CallContext | None = N
 
 
 async def _cleared(count: int | Awaitable[int]) -> int:
-    return count if isinstance(count, int) else await Border("the cache").answered(count)
+    if isinstance(count, int):
+        return count
+    from callmux.stores.border import Border
+
+    return await Border("the cache").answered(count)
 
 
 class _Matcher:

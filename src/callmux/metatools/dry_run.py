@@ -24,13 +24,13 @@ from callmux.metatools.definitions import (
     listed,
 )
 from callmux.metatools.entries import output_format
-from callmux.metatools.modes import MODES, Mode
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import success
 
 if TYPE_CHECKING:
     from callmux.metatools.engine import Engine
+    from callmux.metatools.modes import Mode
 
 NAME = "callmux_dry_run"
 
@@ -92,6 +92,7 @@ def parse(fields: Fields) -> Plan:
 
 
 def _mode(fields: Fields) -> Mode:
+    from callmux.metatools.modes import MODES
     from callmux.rings.schemas import kind_of
 
     if (name := fields.choice("mode", tuple(MODES))) is not None:

@@ -18,7 +18,6 @@ from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import success
 from callmux.rings.shield.page_query import Query
-from callmux.rings.shield.shape import MAX_LIMIT
 
 if TYPE_CHECKING:
     from callmux.metatools.engine import Engine
@@ -57,6 +56,8 @@ def parse(fields: Fields) -> Plan:
     Raises:
         InvalidArguments: It is malformed.
     """
+    from callmux.rings.shield.shape import MAX_LIMIT
+
     question = PageQuestion(
         ref=fields.text("ref"),
         path=fields.any_text("path") or "",

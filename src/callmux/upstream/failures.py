@@ -22,7 +22,6 @@ from callmux.errors import (
     ToolCallFailed,
     UpstreamUnavailable,
 )
-from callmux.protocol.failure_points import Point, may_have_begun
 from callmux.protocol.jsonrpc import ErrorObject, read_error
 
 
@@ -140,11 +139,15 @@ def timed_out(what: str, milliseconds: float, *, started: bool = True) -> CallFa
 
 def late(transport: str, what: str, milliseconds: float) -> CallFailure:
     """A request that was sent over `transport`, and whose time is up."""
+    from callmux.protocol.failure_points import Point, may_have_begun
+
     return timed_out(what, milliseconds, started=may_have_begun(transport, Point.LATE))
 
 
 def ended(transport: str, why: CallFailure) -> CallFailure:
     """A request that was under way over `transport` when the link ended."""
+    from callmux.protocol.failure_points import Point, may_have_begun
+
     return CallFailure(why.category, why.cause, started=may_have_begun(transport, Point.ENDED))
 
 

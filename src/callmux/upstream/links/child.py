@@ -21,7 +21,6 @@ import msgspec
 
 from callmux.batch_writer import BatchWriter
 from callmux.config.veil import NOTHING, Veil
-from callmux.protocol.failure_points import Carrier, Point, known
 from callmux.tasks import unbroken
 from callmux.upstream.belongings import MARK
 from callmux.upstream.failures import CallFailure, Category
@@ -268,6 +267,8 @@ def _keep_only_stdio() -> None:
 
 
 def _unstartable(reason: str) -> CallFailure:
+    from callmux.protocol.failure_points import Carrier, Point, known
+
     begun, again, _ = known(Carrier.STDIO, Point.NO_CONNECTION)
     return CallFailure(Category.TRANSPORT, reason, started=begun, untaken=again, lasting=True)
 
