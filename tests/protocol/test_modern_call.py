@@ -66,6 +66,65 @@ def test_what_else_stands_in_its_meta_stays() -> None:
     assert (long[1].asked, len(bytes(long[0].params.meta or b""))) == (ASKED, MOST_META_BYTES + 8)
 
 
+COUNTED: list[dict[str, Any]] = [
+    {**META, "progressToken": 7},
+    {"progressToken": 7, **META},
+    {"a": 1, **META, "progressToken": 7, "b": {"progressTokens": 8}},
+]
+
+
+@pytest.mark.parametrize("meta", COUNTED)
+@pytest.mark.parametrize("number", [0, 8, 12345, 999_999_999_999_999])
+def test_a_token_that_counts_up_says_nothing_else_of_its_request(meta: dict[str, Any], number: int) -> None:
+    first = of_caller(_body(meta), "t")
+    assert first is not None
+    assert first[1].around is not None
+    body = _body({**meta, "progressToken": number})
+    found = of_caller(body, "t", first[1])
+    assert found is not None
+    assert found[1] is first[1]
+    plain = of_caller(body, "t")
+    assert plain is not None
+    assert (found[0], found[1].asked) == (plain[0], plain[1].asked)
+    # What comes without one has none.
+    without = of_caller(_body(), "t", first[1])
+    assert without is not None
+    assert without[0].params.meta is None
+
+
+@pytest.mark.parametrize(
+    "token", ["8", 8.5, -8, None, True, [8], 1_000_000_000_000_000, {"progressToken": 8}]
+)
+def test_any_other_token_is_read_anew(token: Any) -> None:
+    first = of_caller(_body({**META, "progressToken": 7}), "t")
+    assert first is not None
+    body = _body({**META, "progressToken": token})
+    found = of_caller(body, "t", first[1])
+    assert found == of_caller(body, "t")
+    assert found is not None
+    assert found[1] is not first[1]
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        b'{%b,"x":{"progressToken":7}}',
+        b'{%b,"x":"\\\\","progressToken":7,"progressToken":8}',
+        rb'{%b,"x":"\"progressToken\":7,"}',
+        b'{%b,"progressToken":7,"progressToken":7}',
+        b'{%b,"progressToken":7,"x":{"progressToken":7}}',
+        rb'{%b,"progressToken":7,"progress\u0054oken":9}',
+        b'{%b,"progressToken":"7"}',
+        b"{%b}",
+    ],
+)
+def test_a_token_is_only_known_where_it_is_certain_which_it_is(meta: bytes) -> None:
+    whole = meta % json.dumps(META).encode()[1:-1]
+    body = b'{"id":1,"method":"tools/call","params":{"name":"t","_meta":%b}}' % whole
+    found = of_caller(body, "t")
+    assert found is None or found[1].around is None
+
+
 def test_a_call_without_arguments_has_none() -> None:
     body = b'{"id":"a","method":"tools/call","params":{"name":"t","_meta":%b}}' % json.dumps(META).encode()
     found = of_caller(body, "t")

@@ -7,8 +7,10 @@ Called by `callmux.transport.http.stateless_calls`. What is not exactly this is 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -26,6 +28,9 @@ MOST_META_BYTES = 2048
 _SHALLOW = SHALLOW - 8
 """Bytes of a part of a message that cannot be nested too deeply in it."""
 _encode = msgspec.json.Encoder().encode
+_TOKEN_NAME = "progressToken"
+_TOKEN = re.compile(rb'"progressToken"[ \t]*:[ \t]*([0-9]{1,15})(?=[ \t,}])')
+_number = re.compile(rb"0|[1-9][0-9]{0,14}").fullmatch
 
 
 class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -38,6 +43,27 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False
 _decode = msgspec.json.Decoder(_Message).decode
 
 
+class Around(NamedTuple):
+    """What stands around the number of a progress token, which nearly all that have one count up.
+
+    Attributes:
+        before, after: In the `_meta`.
+        opening, closing: In what is left of it.
+    """
+
+    before: bytes
+    after: bytes
+    opening: bytes
+    closing: bytes
+
+    def with_token_of(self, meta: bytes) -> Raw | None:
+        """What is left of a `_meta` that is the same but for this number; None for any other."""
+        if not (meta.startswith(self.before) and meta.endswith(self.after)):
+            return None
+        number = meta[len(self.before) : len(meta) - len(self.after)]
+        return Raw(b"%b%b%b" % (self.opening, number, self.closing)) if _number(number) else None
+
+
 class About(msgspec.Struct, frozen=True):
     """What a `_meta` says.
 
@@ -46,12 +72,14 @@ class About(msgspec.Struct, frozen=True):
         size: Its bytes.
         asked: What it says of its request; of no revision where that is to be refused.
         rest: What else stands there.
+        around: Where among it a progress token stands that is a number.
     """
 
     asked: Asked = Asked("", b"")
     meta: Raw = Raw(b"")
     size: int = 0
     rest: Raw | None = None
+    around: Around | None = None
 
 
 NOTHING = About()
@@ -75,14 +103,18 @@ def of_caller(body: bytes, tool: str, before: About = NOTHING) -> tuple[Calling,
     params = message.params
     if params.spelling != tool or params.meta is None:
         return None
-    about = before
+    about, rest, size = before, before.rest, before.size
     if params.meta != before.meta:
         meta = bytes(params.meta)
-        about = _kept(meta) if len(meta) <= MOST_META_BYTES else _about(meta)
+        size = len(meta)
+        rest = None if before.around is None else before.around.with_token_of(meta)
+        if rest is None:
+            about = _kept(meta) if size <= MOST_META_BYTES else _about(meta)
+            rest = about.rest
     # Beside it, the arguments may be nested.
-    if not about.asked.version or (len(body) > about.size + _SHALLOW and is_deeper(body)):
+    if not about.asked.version or (len(body) > size + _SHALLOW and is_deeper(body)):
         return None
-    return Calling(message.id, message.method, DirectCall(tool, params.arguments, about.rest)), about
+    return Calling(message.id, message.method, DirectCall(tool, params.arguments, rest)), about
 
 
 def _about(meta: bytes) -> About:
@@ -96,7 +128,25 @@ def _about(meta: bytes) -> About:
     rest = members(meta)
     for name in OF_REQUEST:
         rest.pop(name, None)
-    return About(asked, Raw(meta), len(meta), Raw(_encode(rest)) if rest else None)
+    return About(asked, Raw(meta), len(meta), Raw(_encode(rest)) if rest else None, _around_token(meta, rest))
+
+
+def _around_token(meta: bytes, rest: Mapping[str, Raw]) -> Around | None:
+    """What stands around its progress token; None where that is no number, or it is not certain which of
+    several it is."""
+    if len(found := list(_TOKEN.finditer(meta))) != 1:
+        return None
+    before, after = meta[: found[0].start(1)], meta[found[0].end(1) :]
+    for number in (b"1", b"2"):
+        # It may stand in a text, or deeper.
+        if members(Raw(b"%b%b%b" % (before, number, after))).get(_TOKEN_NAME) != Raw(number):
+            return None
+    names = list(rest)
+    at = names.index(_TOKEN_NAME)
+    opening = _encode({name: rest[name] for name in names[:at]})[:-1] + (b"," if at else b"")
+    closing = _encode({name: rest[name] for name in names[at + 1 :]})[1:]
+    separator = b"," if len(closing) > 1 else b""
+    return Around(before, after, b'%b"%b":' % (opening, _TOKEN_NAME.encode()), separator + closing)
 
 
 _kept = lru_cache(maxsize=256)(_about)

@@ -385,6 +385,7 @@ METAS: list[dict[str, Any]] = [
     {"io.modelcontextprotocol/protocolVersion": "2025-11-25"},
     {"io.modelcontextprotocol/clientCapabilities": 5},
     {"io.modelcontextprotocol/clientInfo": {"name": "n", "version": "1"}},
+    *({"progressToken": number} for number in (1, 2, 10, -1, "1")),
 ]
 Step = tuple[Any, ...]
 steps = st.one_of(
