@@ -262,6 +262,21 @@ async def test_a_silent_stream_gives_signs_of_life_and_ends_with_its_credential(
     await place.close()
 
 
+@real_loop()
+async def test_a_stream_that_is_given_up_leaves_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path, monkeypatch, dashboard=ON)
+    await place.host.runtime.settled()
+    before = asyncio.all_tasks()
+    browser = await watched(place)
+    await asyncio.sleep(0)
+    browser.task.cancel()
+    await asyncio.wait({browser.task})
+    await until(lambda: asyncio.all_tasks() <= before, "the end of those that waited")
+    await place.close()
+
+
 ALLOWED = {"rules": [{"effect": "allow", "principals": ["bearer:ops"], "tools": ["*"]}]}
 DENIED = {"rules": [{"effect": "allow", "principals": ["bearer:dev"], "tools": ["*"]}]}
 

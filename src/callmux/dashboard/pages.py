@@ -278,7 +278,7 @@ class DashboardPages:
         # In one turn of the loop: each event is in the snapshot or comes after it, and never both.
         snapshot = self._snapshot(with_events=_wants_events(exchange))
         leave = recent.listen(hear)
-        gone = at_once(exchange.departure())
+        gone, heard = at_once(exchange.departure()), None
         try:
             await exchange.start(
                 200, {"content-type": EVENT_STREAM, "cache-control": "no-cache, no-transform"}
@@ -309,6 +309,8 @@ class DashboardPages:
         finally:
             leave()
             gone.cancel()
+            if heard is not None:
+                heard.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await gone
 
