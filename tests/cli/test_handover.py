@@ -135,7 +135,10 @@ async def test_it_is_tried_again_whenever_somebody_asks_until_it_succeeds() -> N
     assert found == "successor"
 
 
-async def test_an_end_in_the_middle_of_an_attempt_gives_it_up() -> None:
+@pytest.mark.parametrize("how", ["told to stop", "cancelled"])
+async def test_an_end_in_the_middle_of_an_attempt_gives_it_up(how: str) -> None:
+    """Also where whoever waits for it is cancelled: the process that was started would stay."""
+    before = asyncio.all_tasks()
     asked, stopped = asyncio.Event(), asyncio.Event()
     given_up: list[bool] = []
 
@@ -149,6 +152,13 @@ async def test_an_end_in_the_middle_of_an_attempt_gives_it_up() -> None:
     waiting = asyncio.get_running_loop().create_task(replaced(replace, asked, stopped))
     asked.set()
     await settle()
-    stopped.set()
-    assert await waiting is None
+    if how == "cancelled":
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    else:
+        stopped.set()
+        assert await waiting is None
     assert given_up == [True]
+    await settle()
+    assert asyncio.all_tasks() == before

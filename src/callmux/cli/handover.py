@@ -222,12 +222,16 @@ async def replaced(
         asked.clear()
         attempt = at_once(replace())
         waits = [at_once(end.wait()) for end in ends]
-        await asyncio.wait([attempt, *waits], return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-        if not attempt.done():
-            attempt.cancel()
-            await asyncio.wait([attempt])
+        try:
+            await asyncio.wait([attempt, *waits], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            if not attempt.done():
+                # It ends the process that it has started.
+                attempt.cancel()
+                await asyncio.wait([attempt])
+        if attempt.cancelled():
             continue
         successor: Successor | None = attempt.result()
         if successor is not None:
