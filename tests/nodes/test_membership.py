@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from callmux.errors import StoreUnavailable
 from callmux.nodes.membership import LEASE_SECONDS, SURE_SECONDS, Membership
 from callmux.nodes.register import Register
 from callmux.stores.redis_connection import RedisConnection
@@ -16,6 +22,7 @@ class Watched:
         self.register = Register(redis)
         self.clock = FakeClock()
         self.returns: list[str] = []
+        self.fails: list[BaseException] = []
         self.changes = 0
         self.lease = Membership(
             self.register,
@@ -29,6 +36,8 @@ class Watched:
 
     async def _returned(self) -> None:
         self.returns.append(self.lease.id)
+        if self.fails:
+            raise self.fails.pop()
 
     def _changed(self) -> None:
         self.changes += 1
@@ -86,6 +95,24 @@ async def test_a_node_whose_lease_has_ended_goes_on_under_another_id_once_it_has
         assert node.returns == [node.lease.id]
         assert node.lease.losses == 1
         assert set(node.lease.nodes) >= {node.lease.id}
+
+
+@real_loop()
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), asyncio.CancelledError()])
+async def test_what_a_node_that_returns_has_to_do_is_done_once_it_comes_to_its_end(
+    redis_url: str, error: BaseException
+) -> None:
+    async with connected(redis_url) as redis:
+        node = Watched(redis)
+        await node.lease.beat()
+        await node.register.remove(node.lease.id)
+        node.fails = [error]
+        with suppress(asyncio.CancelledError):
+            await node.lease.beat()
+        for _ in range(2):
+            await node.lease.beat()
+        assert node.returns == 2 * [node.lease.id]
+        assert node.lease.losses == 1
 
 
 @real_loop()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from callmux.errors import StoreUnavailable
@@ -74,6 +76,34 @@ async def test_what_nobody_took_meanwhile_is_taken_back(redis_url: str) -> None:
         assert not a.owners.holds("s0")
         assert await a.owners.take_back() == []
         assert all(a.owners.holds(f"s{n}") for n in range(120))
+
+
+@real_loop()
+async def test_what_others_have_is_given_also_where_it_was_found_before_an_interruption(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = own_prefix()
+    async with connected(redis_url, prefix) as one, connected(redis_url, prefix) as other:
+        a, b = await two(one, other)
+        for session in ("s", "t"):
+            await a.owners.begin(session)
+        await b.owners.gone(a.lease.id)
+        assert await b.owners.find("s", absent=True) is None
+        await a.lease.beat()
+        monkeypatch.setattr("callmux.nodes.owners.AT_A_TIME", 1)
+        claim = a.register.claim
+
+        async def fails(session: str, *more: Any, **rest: Any) -> Any:
+            if session == "t":
+                raise StoreUnavailable("away")
+            return await claim(session, *more, **rest)
+
+        monkeypatch.setattr(a.register, "claim", fails)
+        with pytest.raises(StoreUnavailable):
+            await a.owners.take_back()
+        monkeypatch.setattr(a.register, "claim", claim)
+        assert await a.owners.take_back() == ["s"]
+        assert (a.owners.holds("s"), a.owners.holds("t")) == (False, True)
 
 
 @real_loop()

@@ -37,7 +37,8 @@ class Membership:
         address: Where other nodes reach it.
         version: Of callmux.
         now: The monotonic clock.
-        returned: Called with the lease lost and begun anew, before anything is served.
+        returned: Called with the lease lost and begun anew, before anything is served; once more with the
+            next heartbeat where it does not come to its end.
         changed: Called when nodes have come or gone.
         seen: Gives how many sessions this node serves, and how each server is.
         process: What the names of requests begin with that wait here for their clients.
@@ -73,6 +74,8 @@ class Membership:
             id=_new_id(name), name=name, address=address, version=version, process=process
         )
         self._first = True
+        # Until all that this node had is taken back: also where that fails, or whoever waits for it gives up.
+        self._was_away = False
         self._dropped: set[str] = set()
         self._settled_at = now()
         self.until = self.known_since = 0.0
@@ -145,8 +148,10 @@ class Membership:
             if not beat.taken:
                 await self._begin_anew()
                 beat = await self._register.beat(self._facts, int(LEASE_SECONDS * 1000), first=True)
+            if self._was_away:
                 self._settled_at = self._now() + _unsettled(beat.settled_ms)
                 await self._returned()
+                self._was_away = False
         except StoreUnavailable as error:
             # Nobody can take anything over either, unless only we cannot reach it.
             self.problem = str(error)
@@ -167,6 +172,7 @@ class Membership:
 
     async def _begin_anew(self) -> None:
         self.losses += 1
+        self._was_away = True
         old = self._facts
         # It is nobody else: what is asked of it would come here.
         self._dropped.add(old.id)

@@ -36,6 +36,8 @@ class Owners:
         self._membership = membership
         self._held: dict[str, tuple[str, int]] = {}
         self._elsewhere: dict[str, str] = {}
+        # Found to be others', and not given yet.
+        self._lost: list[str] = []
 
     def __len__(self) -> int:
         return len(self._held)
@@ -146,11 +148,11 @@ class Owners:
 
     async def take_back(self) -> list[str]:
         """Takes what this node owned under an id that has ended; gives what others have taken meanwhile.
+        Where it is interrupted, the next one goes on.
 
         Raises:
             StoreUnavailable: Nobody can say.
         """
-        lost: list[str] = []
         old = [(session, held[0]) for session, held in self._held.items() if not self.holds(session)]
         for start in range(0, len(old), AT_A_TIME):
             part = old[start : start + AT_A_TIME]
@@ -161,5 +163,6 @@ class Owners:
                     self._held[session] = me, epoch
                 else:
                     self._held.pop(session, None)
-                    lost.append(session)
+                    self._lost.append(session)
+        lost, self._lost = self._lost, []
         return lost
