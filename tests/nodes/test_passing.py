@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from callmux.guard.grant import Grant, Standing
 from callmux.guard.principal import Principal
 from callmux.nodes.endpoint import NodeEndpoint
@@ -55,6 +57,9 @@ class There:
         elif kind == "/head":
             await exchange.start(200, {"content-type": EVENT_STREAM})
             self.gone.set()
+            await self.held.wait()
+        elif kind == "/cancelled":
+            exchange.when_left(self.gone.set)
             await self.held.wait()
         elif kind == "/waits":
             await self.held.wait()
@@ -165,6 +170,53 @@ async def test_the_node_sees_that_a_client_has_left() -> None:
         call.leave()
         assert await work is Fate.ANSWERED
         await asyncio.wait_for(node.gone.wait(), SECONDS)
+
+
+@real_loop()
+async def test_a_client_that_cancels_by_leaving_does_so_there_before_anything_is_answered() -> None:
+    async with there() as (node, passing):
+        _, exchange = request("/cancelled")
+        exchange.headers["mcp-protocol-version"] = "2026-07-28"
+        asked = asyncio.create_task(passing.pass_on(exchange, node.facts, b"", stays))
+        await until(lambda: node.came, "the request")
+        (leave,) = exchange._leaving
+        leave()
+        assert await asyncio.wait_for(asked, SECONDS) is Fate.ANSWERED
+        await asyncio.wait_for(node.gone.wait(), SECONDS)
+        assert not exchange._leaving
+        # Others go on with their sessions.
+        _, other = request("/waits")
+        asked = asyncio.create_task(passing.pass_on(other, node.facts, b"", stays))
+        await until(lambda: len(node.came) == 2, "the request")
+        assert not other._leaving
+        node.held.set()
+        await asked
+
+
+@real_loop()
+async def test_a_request_that_is_given_up_has_ended_once_whoever_gave_it_up_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[str] = []
+
+    async def carried(*given: object) -> Fate:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            ended.append("the connection")
+        return Fate.ANSWERED
+
+    async with there() as (node, passing):
+        monkeypatch.setattr(passing, "_carried", carried)
+        _, exchange = request("/x")
+        asked = asyncio.create_task(passing.pass_on(exchange, node.facts, b"", stays))
+        await until(lambda: passing._waiting, "the request")
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert ended == ["the connection"]
+        assert not passing._waiting
 
 
 @real_loop()

@@ -22,6 +22,8 @@ import aiohttp
 
 from callmux.nodes.register import NodeFacts
 from callmux.nodes.sealing import FREE_BYTES, NodeKeys, Passed, PassedClient, finite
+from callmux.protocol import versions
+from callmux.protocol.routing import VERSION
 from callmux.tasks import at_once
 from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
 
@@ -163,15 +165,27 @@ class Passing:
         waiting.add(work)
         if exchange.method == "GET":
             self._streams.add(work)
+        left: list[bool] = []
+
+        def leave() -> None:
+            left.append(work.cancel())
+
+        # Leaving is how these clients cancel: the node is to see that, also where nothing is answered yet.
+        modern = exchange.headers.get(VERSION) in versions.MODERN
+        stays_on = exchange.when_left(leave) if modern else None
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             if work.cancelled() and (task := asyncio.current_task()) is not None and not task.cancelling():
-                # Not we are given up, but the node.
-                return Fate.CUT if exchange.started else Fate.BROKEN
+                # Not we are given up, but the node, or the client has left.
+                return Fate.ANSWERED if left else Fate.CUT if exchange.started else Fate.BROKEN
             work.cancel()
+            # What it has opened ends before whoever gave it up goes on.
+            await asyncio.wait({work})
             raise
         finally:
+            if stays_on is not None:
+                stays_on()
             waiting.discard(work)
             self._streams.discard(work)
             if not waiting:
