@@ -98,6 +98,19 @@ async def test_a_node_whose_lease_has_ended_goes_on_under_another_id_once_it_has
 
 
 @real_loop()
+async def test_a_node_that_has_ended_does_not_come_back_with_a_late_request(redis_url: str) -> None:
+    async with connected(redis_url) as redis:
+        node = Watched(redis)
+        await node.lease.beat()
+        await node.lease.end()
+        node.clock.now += SURE_SECONDS
+        await node.lease.confirm()
+        await node.lease.beat()
+        assert await redis.run("HKEYS", redis.key("nodes")) == [b"since"]
+        assert (node.returns, node.lease.losses) == ([], 0)
+
+
+@real_loop()
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), asyncio.CancelledError()])
 async def test_what_a_node_that_returns_has_to_do_is_done_once_it_comes_to_its_end(
     redis_url: str, error: BaseException

@@ -75,7 +75,7 @@ class Membership:
         )
         self._first = True
         # Until all that this node had is taken back: also where that fails, or whoever waits for it gives up.
-        self._was_away = False
+        self._was_away = self._ended = False
         self._dropped: set[str] = set()
         self._settled_at = now()
         self.until = self.known_since = 0.0
@@ -132,14 +132,18 @@ class Membership:
         await self.beat()
 
     async def end(self) -> None:
-        """Ends the lease: what is still owned is free."""
+        """Ends the lease, for good: what is still owned is free."""
         async with self._beating:
+            self._ended = True
             try:
                 await self._register.remove(self.id)
             except StoreUnavailable as error:
                 log.warning("the lease of this node ends by itself: %s", error)
 
     async def _beat(self) -> None:
+        if self._ended:
+            # Whatever comes late finds the nodes that there were: this one is none any more.
+            return
         sent = self._now()
         sessions, servers = self._seen()
         self._facts = msgspec.structs.replace(self._facts, sessions=sessions, servers=servers)
