@@ -50,7 +50,7 @@ class Place:
         self.guard = Guard(clock, self.host.bus)
         self.observers = Observers(self.host.bus, tmp_path, clock, lambda text: None, listens=True)
         self.observers.configure(config)
-        self.listener, self.app, _ = assemble(
+        self.listener, self.app, self.trees = assemble(
             self.host, self.guard, self.observers, self.reading, b"k" * 32, clock, loopback=True
         )
         self.host.start(None)

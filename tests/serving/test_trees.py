@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
 from callmux.config.sources import Sources
+from callmux.management.changes import Changes
 from tests.management.place import MANAGED, Place
-from tests.support import real_loop
+from tests.support import SECONDS, real_loop
 
 
 @real_loop()
@@ -47,4 +49,27 @@ async def test_what_was_changed_is_in_force_after_the_file_was_edited(
     await place.host.reload(lambda: place.reading.read(Sources()))
     assert sorted(await place.tools()) == ["b", "c"]
     assert list(json.loads(place.state.read_text())["servers"]) == ["b"]
+    await place.close()
+
+
+@real_loop()
+async def test_changes_of_other_listeners_are_followed_once_a_reload_brings_the_interface(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    following = asyncio.Event()
+
+    async def follow(changes: Changes) -> None:
+        following.set()
+
+    monkeypatch.setattr(Changes, "follow", follow)
+    place = Place(tmp_path, monkeypatch, management={"enabled": False})
+    await place.trees.follow()
+    monkeypatch.setattr(place.trees, "_shared", object())
+    task = asyncio.create_task(place.trees.follow())
+    await asyncio.sleep(0)
+    assert not following.is_set()
+    place.write({**place.document, "management": MANAGED})
+    await place.host.reload(lambda: place.reading.read(Sources()))
+    await asyncio.wait_for(task, SECONDS)
+    assert following.is_set()
     await place.close()

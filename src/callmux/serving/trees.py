@@ -6,6 +6,7 @@ What serves them is imported where the configuration asks for it and not before.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -55,12 +56,14 @@ class Trees(dict[str, Tree]):
         self._reading = reading
         self._clock = clock
         self._changes: Changes | None = None
+        self._managed = asyncio.Event()
         self._kept: DashboardState | None = None
 
     def configure(self, config: Config) -> None:
         """This configuration is in force."""
         self.clear()
         if config.management.enabled:
+            self._managed.set()
             from callmux.management.api import ManagementPages
 
             self[route_of(config.management.path)] = ManagementPages(self.changes())
@@ -102,6 +105,7 @@ class Trees(dict[str, Tree]):
         return self._changes
 
     async def follow(self) -> None:
-        """Takes over what other listeners change, where there are any and one may."""
-        if self._shared is not None and self._host.runtime.config.management.enabled:
+        """Takes over what other listeners change, where there are any, from when one may."""
+        if self._shared is not None:
+            await self._managed.wait()
             await self.changes().follow()
