@@ -59,6 +59,21 @@ def test_there_is_no_room_where_all_are_busy_and_nobody_goes_where_there_is() ->
     assert hall.table.enter(Seat("new"), 3) == []
 
 
+def test_one_whose_end_fails_does_not_keep_another_that_had_to_go_from_ending() -> None:
+    hall = Hall()
+    end = hall.end
+
+    async def fail(seat: Seat) -> None:
+        await end(seat)
+        if seat.id == "first":
+            raise OSError("gone")
+
+    hall.table = SessionTable(hall.time.clock, KEY, fail)
+    with pytest.raises(OSError, match="gone"):
+        play(hall.table.end([Seat("first"), Seat("second")]))
+    assert hall.ended == ["first", "second"]
+
+
 def test_sweeping_ends_only_who_has_been_idle_for_longer() -> None:
     hall = Hall(Seat("old", 899), Seat("edge", 900), Seat("busy", 0, active=1))
     play(hall.table.sweep(0))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from hashlib import blake2b
 from heapq import nsmallest
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from callmux.clock import Clock
 from callmux.session.tickets import Ticket, owner_mark, seal, unseal
+from callmux.tasks import together
 
 ENDED = 50_000
 """Ended sessions that are remembered, so that one that was deleted is not taken up again. Of older ones only
@@ -49,7 +50,7 @@ class SessionTable(Generic[S]):
             of requests is not over, and may come back.
     """
 
-    def __init__(self, clock: Clock, key: bytes, end: Callable[[S], Awaitable[None]]) -> None:
+    def __init__(self, clock: Clock, key: bytes, end: Callable[[S], Coroutine[Any, Any, None]]) -> None:
         self._clock = clock
         self._key = key
         self._end = end
@@ -126,9 +127,8 @@ class SessionTable(Generic[S]):
         return gone
 
     async def end(self, gone: Iterable[S]) -> None:
-        """Ends sessions that had to go."""
-        for seat in gone:
-            await self._end(seat)
+        """Ends sessions that had to go, each also where the end of another fails: nobody else has them."""
+        await together(*map(self._end, gone))
 
     async def remove(self, id: str, *, over: bool = True) -> bool:
         """Ends a session; whether there was one.
