@@ -175,6 +175,18 @@ async def test_what_nobody_asked_for_ends_the_connection() -> None:
 
 
 @real_loop()
+@pytest.mark.parametrize("more", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", b"H"])
+async def test_a_second_answer_to_one_request_is_not_taken_for_that_to_the_next(more: bytes) -> None:
+    """Kept twice, a connection would carry two requests at once; kept in the middle of it, half of one."""
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b"
+    async with answering(ok % (1, b"a") + (more or ok % (1, b"b")), ok % (1, b"c")) as (client, _):
+        assert (await ask(client)).data == b"a"
+        assert client.take() is None
+        assert (await ask(client)).data == b"c"
+        await until(lambda: repr(client) == "HttpClient(1 connections, 1 idle)")
+
+
+@real_loop()
 async def test_a_paused_client_reads_nothing() -> None:
     async with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (client, _):
         client.flow(False)

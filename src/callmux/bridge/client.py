@@ -200,6 +200,11 @@ class Connection(asyncio.Protocol):
 
     # What the parser calls.
 
+    def on_message_begin(self) -> None:
+        if self._reply is None:
+            # A second answer to one request: kept, it would be taken for the answer to the next one.
+            self.close()
+
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers[name.lower()] = value
 
@@ -220,12 +225,14 @@ class Connection(asyncio.Protocol):
             return
         self._is_within = False
         reply, self._reply = self._reply, None
+        if reply is None:
+            # It was given up.
+            return
         if self._parser.should_keep_alive():
             self._client.keep(self, self._headers.get(b"keep-alive", b""))
         elif self._transport is not None:
             self._transport.close()
-        if reply is not None:
-            reply.done()
+        reply.done()
 
 
 class HttpClient:
