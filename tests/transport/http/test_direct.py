@@ -18,7 +18,7 @@ from callmux.guard.gate import Caller, Gate
 from callmux.observe.facts import HttpEnded
 from callmux.protocol.sse import request_stream
 from callmux.transport.http.direct import KEPT_LINE_BYTES, MOST_HEADS, DirectProtocol
-from callmux.transport.http.heads import LARGEST, passing
+from callmux.transport.http.heads import LARGEST, LARGEST_HEAD, passing
 from callmux.transport.http.narrow import NarrowProtocol
 from callmux.transport.http.streams import PATIENCE_SECONDS
 from tests.support import play, settle
@@ -468,6 +468,34 @@ async def test_a_head_that_is_known_keeps_no_body() -> None:
     connection.send(post({"id": 2, "method": "x", "params": {"name": "y" * LARGEST}}, session))
     await connection.settle()
     assert connection.protocol._heads[0].exchange.body is None
+
+
+async def test_a_head_that_is_known_keeps_nothing_of_the_request_that_it_was_learned_from() -> None:
+    """Above all not what load balancers say of each: of many connections, that would be much."""
+    server, session, connection = await known(more=b"traceparent: %b\r\n" % (b"0" * 50_000))
+    cycle = weakref.ref(connection.protocol.cycle)
+    assert len(connection.protocol._heads) == 1
+    connection.send(b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await connection.settle()
+    gc.collect()
+    assert cycle() is None
+    connection.send(post({"id": 2, "method": "slow"}, session))
+    await asyncio.sleep(PATIENCE_SECONDS + 0.1)
+    server.house.desk.go.set()
+    await connection.settle()
+    assert b'"did"' in connection.answers[-1].body
+
+
+@pytest.mark.parametrize(("size", "directly"), [(LARGEST_HEAD - 1000, True), (LARGEST_HEAD, False)])
+async def test_a_large_head_is_not_known(size: int, directly: bool) -> None:
+    more = b"X-Large: %b\r\n" % (b"x" * size)
+    _, session, connection = await known(more=more)
+    cycle = connection.protocol.cycle
+    connection.send(post({"id": 2, "method": "x"}, session, more))
+    await connection.settle()
+    assert connection.answers[-1].json["id"] == 2
+    assert (connection.protocol.cycle is cycle) == directly
+    assert len(connection.protocol._known_heads) == directly
 
 
 async def test_a_body_that_its_client_left_in_the_middle_of_is_told_of() -> None:

@@ -16,6 +16,7 @@ from callmux.guard.gate import Caller, Gate, TurnedAway
 from callmux.guard.principal import Principal
 from callmux.observe.facts import HttpEnded
 from callmux.transport.http.direct import MOST_KNOWN, DirectProtocol
+from callmux.transport.http.heads import LARGEST_HEAD
 from callmux.transport.http.intake import BodyLimits
 from callmux.transport.http.narrow import NarrowProtocol
 from callmux.transport.http.streams import PATIENCE_SECONDS
@@ -185,6 +186,18 @@ async def test_heads_of_many_tools_are_not_kept_without_a_bound() -> None:
     assert len(server.house.listener.table) == 1
 
 
+async def test_large_names_are_not_kept() -> None:
+    _, connection = await _known()
+    cycle = connection.protocol.cycle
+    for n in range(4):
+        connection.send(_call(n, f"{n}" * LARGEST_HEAD))
+        await connection.settle()
+    assert [answer.status for answer in connection.answers] == [200] * 5
+    assert connection.protocol.cycle is cycle
+    assert len(connection.protocol._heads[0]._kept) == 1
+    assert len(connection.protocol._known_heads) == 1
+
+
 async def test_nothing_of_a_request_is_taken_for_the_next_one() -> None:
     house = House()
     _, first = await _known(house=house)
@@ -333,6 +346,23 @@ async def test_each_request_passes_the_gate_and_no_session_is_lent_to_another_pr
     await connections["a"].settle()
     assert connections["a"].answers[-1].status == 200
     assert len(house.listener.table) == 3
+
+
+async def test_what_a_head_says_of_a_body_stays_its_own_where_no_session_waits() -> None:
+    """A request that waits for a session goes the long way with what was known of its head."""
+    house = House()
+    house.listener.gate = Gate([Badge()])
+    server = Server(DirectProtocol, house)
+    own = b"Authorization: a\r\n"
+    connection, *others = [server.connect() for _ in range(3)]
+    for id, (tool, other) in enumerate([("t", others[0]), ("u", others[1]), ("t", None)]):
+        connection.send(_call(id, tool, more=own))
+        await connection.settle()
+        if other is not None:
+            other.send(alone("slow", id, own))
+            await other.settle()
+    assert [answer.status for answer in connection.answers] == [200, 200, 200]
+    house.desk.go.set()
 
 
 @pytest.mark.parametrize("state", ["leaving", "refusing"])

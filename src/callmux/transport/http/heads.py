@@ -64,8 +64,12 @@ _PASSING = frozenset(
 )
 """Headers by which load balancers tell requests apart, so that each has its own. Of these we read the id of a
 request alone, unless somebody traces or servers get them: else a head is known whatever they say."""
+LARGEST_HEAD = 16 * 1024
+"""Bytes of a head that is known: a connection knows several, and there are many connections."""
 MOST_NAMES = 16
 """Tools and the like of which is kept what headers say of them."""
+LARGEST_NAMES = 512
+"""Bytes of such headers that are kept."""
 _METHOD, _NAME, _PARAM = METHOD.encode(), NAME.encode(), PREFIX.lower().encode()
 
 
@@ -221,7 +225,7 @@ class StatelessHead(PlainHead):
         found = self._kept.get(key)
         if found is None:
             found = _read(fields)
-            if found is not None and not found.has_arguments:
+            if found is not None and not found.has_arguments and _size(fields) <= LARGEST_NAMES:
                 if len(self._kept) >= MOST_NAMES:
                     self._kept.clear()
                 self._kept[key] = found
@@ -254,7 +258,7 @@ def _is_named(name: bytes) -> bool:
 def _apart(fields: Fields) -> tuple[Fields, Fields]:
     """Headers that must be the same, and those that speak of the body."""
     named = [field for field in fields if _is_named(field[0])]
-    return [field for field in fields if field not in named] if named else fields, named
+    return [field for field in fields if not _is_named(field[0])] if named else fields, named
 
 
 def _read(fields: Fields) -> Named | None:
@@ -314,7 +318,7 @@ def known_head(read: bytes, fields: Fields, named: Named = ALIKE) -> KnownHead |
         fields: The headers as they were parsed.
         named: What they say of their body.
     """
-    if not read.endswith(_END):
+    if not read.endswith(_END) or len(read) > LARGEST_HEAD:
         return None
     first, *lines = read[: -len(_END)].split(b"\r\n")
     spelled = [
@@ -342,7 +346,16 @@ def lasting(fields: Fields, passing: frozenset[bytes]) -> Fields:
 
 
 def can_be_learned(fields: Fields) -> bool:
-    """Whether a head may be known again: it has a length, and nothing that makes each request its own."""
-    return _place_of_length(fields) >= 0 and not any(
-        name in _VARYING or (name == _CONNECTION and value.lower() != _USUAL) for name, value in fields
+    """Whether a head may be known again: it has a length, is not too large, and has nothing that makes each
+    request its own."""
+    return (
+        _place_of_length(fields) >= 0
+        and _size(fields) <= LARGEST_HEAD
+        and not any(
+            name in _VARYING or (name == _CONNECTION and value.lower() != _USUAL) for name, value in fields
+        )
     )
+
+
+def _size(fields: Fields) -> int:
+    return sum(len(name) + len(value) for name, value in fields)

@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import takewhile
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Protocol, TypeAlias
 
 import msgspec
 
@@ -287,10 +287,17 @@ def to_keep(exchange: Exchange, passing: frozenset[bytes]) -> Exchange:
     """What stays of the request that a head was learned from: neither its body nor what was its own, for as
     long as its connection."""
     kept = exchange.again("", 0.0)
+    # It is known already; learned from another request with it, it would mean what that one says of its body.
+    kept.learn = None
+    kept.carried_by(_nothing, _nothing, False)
     kept.headers = {
         name: text for name, text in exchange.headers.items() if name.encode("latin-1") not in passing
     }
     return kept
+
+
+async def _nothing(*_: object) -> NoReturn:
+    raise AssertionError("a head that is known is no request")
 
 
 async def _broken(broken: Exception, exchange: Exchange) -> None:
