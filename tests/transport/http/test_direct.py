@@ -17,7 +17,7 @@ from callmux.config.model import Config
 from callmux.guard.gate import Caller, Gate
 from callmux.observe.facts import HttpEnded
 from callmux.protocol.sse import request_stream
-from callmux.transport.http.direct import KEPT_LINE_BYTES, MOST_HEADS, DirectProtocol
+from callmux.transport.http.direct import KEPT_LINE_BYTES, MOST_HEADS, SPARED, DirectProtocol
 from callmux.transport.http.heads import LARGEST, LARGEST_HEAD, passing
 from callmux.transport.http.narrow import NarrowProtocol
 from callmux.transport.http.streams import PATIENCE_SECONDS
@@ -417,7 +417,8 @@ async def test_heads_of_several_clients_are_known_of_one_connection() -> None:
 async def test_heads_are_not_known_without_a_bound_nor_once_their_session_is_over() -> None:
     server, first, connection = await known()
     sessions = [await _greeted(server) for _ in range(MOST_HEADS + 3)]
-    for session in sessions:
+    # One comes again, so that knowing them is worth it.
+    for session in [*sessions[:8], first, *sessions[8:]]:
         connection.send(post({"id": 1, "method": "x"}, session))
         await connection.settle()
     protocol = connection.protocol
@@ -431,6 +432,23 @@ async def test_heads_are_not_known_without_a_bound_nor_once_their_session_is_ove
     assert connection.answers[-1].json["id"] == 7
     assert [head.seat.id for head in protocol._heads] == [first]
     assert len(protocol._known_heads) == 1
+
+
+async def test_where_no_head_comes_again_few_are_compared() -> None:
+    """A client, or a proxy before it, may send something that is another one each time."""
+    _, session, connection = await known()
+    counts = []
+    for id in range(2 * SPARED):
+        connection.send(post({"id": id, "method": "x"}, session, b"X-Own: %d\r\n" % id))
+        await connection.settle()
+        counts.append(len(connection.protocol._heads))
+    assert max(counts) == MOST_HEADS
+    assert sum(counts) < len(counts) * MOST_HEADS / 4
+    for id in range(SPARED):
+        cycle = connection.protocol.cycle
+        connection.send(post({"id": id, "method": "x"}, session, b"X-Own: %d\r\n" % (id % 2)))
+        await connection.settle()
+    assert connection.protocol.cycle is cycle, "two that take turns are known"
 
 
 async def test_a_connection_that_was_reset_in_the_middle_is_forgotten() -> None:

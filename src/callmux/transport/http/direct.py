@@ -40,6 +40,9 @@ KEPT_LINE_BYTES = 64 * 1024
 where all that is kept has a bound."""
 MOST_HEADS = 16
 """Heads that are known of one connection: that of a proxy has requests of many clients."""
+SPARED = 4 * MOST_HEADS
+"""Where no head comes again, all would be compared in vain: of so many that are learned in a row, the first
+few are known together, and each of the others alone."""
 MOST_KNOWN = 32
 """Heads of a connection whose bytes are known."""
 _ANSWER = b"%b%bcontent-length: %d\r\n%bcontent-type: application/json\r\nx-request-id: %b\r\n%b\r\n%b"
@@ -65,6 +68,7 @@ class DirectProtocol(NarrowProtocol):
         self._house = app
         self._calls, self._stateless = app.direct, app.stateless
         self._heads: list[PlainHead] = []
+        self._in_vain = 0
         self._head: PlainHead | None = None
         self._part: bytearray | None = None
         self._reply: PlainReply | None = None
@@ -104,6 +108,7 @@ class DirectProtocol(NarrowProtocol):
         nothing has happened."""
         if not self.cycle.response_complete or self.flow.write_paused:
             return False
+        self._in_vain = 0
         return len(body) <= head.most and self._begun(head, named, body, None)
 
     def _begun(self, head: PlainHead, named: Named, body: bytes, own_id: str | None) -> bool:
@@ -146,7 +151,7 @@ class DirectProtocol(NarrowProtocol):
         if named is None:
             self._part = None
             return False
-        self._part, self._named = bytearray(), named
+        self._part, self._named, self._in_vain = bytearray(), named, 0
         if named is not ALIKE and not named.has_arguments and fields is self.headers:
             assert self._head is not None
             self._know(self._parsed, fields, self._head, named)
@@ -198,8 +203,9 @@ class DirectProtocol(NarrowProtocol):
             head = self._calls.learned(url, fields, exchange, seat, said)
         if head is None:
             return
+        self._in_vain = (self._in_vain + 1) % SPARED
         others = (one for one in self._heads if one.fits(url, fields) is None and self._calls.holds(one))
-        self._heads = [head, *islice(others, MOST_HEADS - 1)]
+        self._heads = [head, *islice(others, MOST_HEADS - 1 if self._in_vain <= MOST_HEADS else 0)]
         self._known_heads = [pair for pair in self._known_heads if pair[1] in self._heads]
         if fields is given:
             self._know(read, fields, head, head.own)
