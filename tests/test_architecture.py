@@ -108,6 +108,7 @@ CATCHES_ALL: dict[str, str] = {
     "observe.bus": "the end of a listener: what it raises is no business of who published",
     "process.file_watch": "the root of a reload: the old configuration goes on",
     "transport.http.app": "the root of an HTTP request",
+    "transport.http.listener": "the root of a look through the sessions: the next one comes all the same",
     "transport.http.plain": "the root of a plain request: raised where those of all requests are answered",
 }
 """Module -> why every exception ends there."""

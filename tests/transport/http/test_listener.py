@@ -84,6 +84,26 @@ async def test_an_idle_session_is_swept_and_an_active_one_stays() -> None:
     await asyncio.wait({sweeping})
 
 
+async def test_sweeping_goes_on_where_one_time_fails(caplog: pytest.LogCaptureFixture) -> None:
+    house = House(Config(listener_session_inactivity_ttl_seconds=100))
+    await house.listener.begin("idle", "sse", Call().exchange())
+    sweep, failing = house.listener.table.sweep, [True]
+
+    async def fails_once(ttl_seconds: float) -> None:
+        if failing:
+            failing.clear()
+            raise RuntimeError("a session does not end")
+        await sweep(ttl_seconds)
+
+    house.listener.table.sweep = fails_once  # type: ignore[method-assign]
+    sweeping = asyncio.get_running_loop().create_task(house.listener.keep_sweeping())
+    await asyncio.wait({sweeping}, timeout=201)
+    assert house.ledger.ended_ids == ["idle"]
+    assert "a session does not end" in caplog.text
+    sweeping.cancel()
+    await asyncio.wait({sweeping})
+
+
 async def test_who_begins_has_the_idle_swept_but_not_for_each_of_many() -> None:
     """A thousandth session costs what the first does."""
     house = House(Config(listener_session_inactivity_ttl_seconds=100))

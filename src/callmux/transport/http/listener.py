@@ -158,11 +158,8 @@ class Listener:
         """
         try:
             asked = msgspec.json.decode(params if params is not None else b"{}", type=_Greeting)
-        except msgspec.MsgspecError as error:
-            raise Refusal(400, f"initialize: {error}", -32602) from None
-        try:
             capabilities = canonical(asked.capabilities)
-        except ValueError as error:
+        except (msgspec.MsgspecError, ValueError) as error:
             raise Refusal(400, f"initialize: {error}", -32602) from None
         version, profile = versions.agree(asked.protocol_version), self._profile(exchange)
         id = self.table.new_id(version, capabilities, owner_of(exchange), exchange.profile, profile)
@@ -335,13 +332,16 @@ class Listener:
         await self.table.sweep(self._config.listener_session_inactivity_ttl_seconds)
 
     async def keep_sweeping(self) -> None:
-        """Sweeps for as long as it runs."""
+        """Sweeps for as long as it runs, whatever becomes of one session's end."""
         while True:
             ttl = self._config.listener_session_inactivity_ttl_seconds
             await asyncio.sleep(min(max(ttl / 2, 1.0), 60.0))
-            await self.sweep()
-            if self.shared is not None:
-                await self.shared.renew()
+            try:
+                await self.sweep()
+                if self.shared is not None:
+                    await self.shared.renew()
+            except Exception:
+                log.exception("sessions could not be looked through")
 
     async def drain(self, seconds: float) -> None:
         """Lets every request in flight finish, at most `seconds`; then ends every stream. The sessions are
