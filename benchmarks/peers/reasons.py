@@ -22,8 +22,8 @@ _WHOLE_START = (
     "ends it again; mcporter starts one client"
 )
 _WAITS = (
-    "other work wanted the cores while this was measured, so that waiting for one decides; in a run that had "
-    "them first (five rounds) the median was 0.27x on stdio and 0.08x at a listener"
+    "where other work wants the cores, waiting for one decides; in a run that had them first (five rounds) "
+    "the median was 0.27x on stdio and 0.08x at a listener"
 )
 _WAKES = (
     "each call wakes another of so many processes, and where other work wants the cores, waiting for one "
@@ -31,8 +31,8 @@ _WAKES = (
     "as many at 50"
 )
 _OPENS = (
-    "other work wanted the cores while this was measured; in a run that had them first it was 0.58x at 100 "
-    "and 0.75x at 2,000"
+    "where other work wants the cores, waiting for one decides; in a run that had them first it was 0.58x at "
+    "100 and 0.75x at 2,000"
 )
 
 REASONS: dict[tuple[str, str, str], str] = {

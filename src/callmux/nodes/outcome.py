@@ -11,13 +11,13 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Raw
 
-from callmux import __version__
 from callmux.errors import OutcomeUnknown
 from callmux.protocol import jsonrpc, modern
 from callmux.protocol.jsonrpc import Batch, Failure, Id, Message, Request, Response
 from callmux.protocol.params import members, names_revision
 from callmux.protocol.sse import EventBuffer, event
 from callmux.rings.envelope import failure
+from callmux.router.greeting import SERVER_INFO
 
 UNKNOWN = -32000
 """The JSON-RPC code for a request that is no tool call."""
@@ -26,7 +26,7 @@ MESSAGE = (
     "before asking again"
 )
 
-_OURSELVES = msgspec.json.encode({"name": "callmux", "version": __version__})
+_OWN = msgspec.json.encode(SERVER_INFO)
 
 
 class _Named(msgspec.Struct):
@@ -45,7 +45,7 @@ def unknown(request: Request) -> bytes:
     if request.method == "tools/call":
         result: bytes | Raw = failure(error).raw
         if names_revision(members(request.params).get("_meta")):
-            result = modern.complete(result, _OURSELVES)
+            result = modern.complete(result, _OWN)
         return jsonrpc.response(request.id, result)
     return jsonrpc.failure(request.id, UNKNOWN, MESSAGE, {"code": error.code, **error.details})
 

@@ -40,7 +40,8 @@ class Utf8Check:
 
 
 def is_utf8(data: bytes) -> bool:
-    """Whether `data` is UTF-8."""
+    """Whether `data` is UTF-8. What reads each message asks `data.isascii()` first: that spares most messages
+    this function."""
     if data.isascii():
         return True
     if len(data) <= PIECE:

@@ -41,8 +41,8 @@ where all that is kept has a bound."""
 MOST_HEADS = 16
 """Heads that are known of one connection: that of a proxy has requests of many clients."""
 SPARED = 4 * MOST_HEADS
-"""Where no head comes again, all would be compared in vain: of so many that are learned in a row, the first
-few are known together, and each of the others alone."""
+"""How many heads may be learned in a row, none of which has come again, before several are kept once more.
+After the first `MOST_HEADS` of them only the newest is kept: to compare a request with each takes time."""
 MOST_KNOWN = 32
 """Heads of a connection whose bytes are known."""
 _ANSWER = b"%b%bcontent-length: %d\r\n%bcontent-type: application/json\r\nx-request-id: %b\r\n%b\r\n%b"

@@ -86,8 +86,8 @@ class Listener:
         seats: Those among them that serve requests without a session.
         limits: The body limits in force.
         shows_bodies: The audit log is to show what requests brought.
-        forwarded: Knows which proxies are believed about the address that a browser asked for; None where
-            none is.
+        forwarded: Knows which proxies are believed about the address that a browser used; None for none.
+        passing: Headers whose values may differ with each request, because nobody here reads them.
         gate: What requests pass before anything is looked up for them, where the configuration asks for that.
         leaving: Connections end with the answer they carry: another process takes the next ones.
         refusing: No request begins any more; answers and notifications for those in flight are taken.

@@ -173,8 +173,8 @@ class PlainCalls:
         return not isinstance(head, SessionHead) or listener.table.get(head.seat.id) is head.seat
 
     def takes(self, head: PlainHead, body: bytes) -> bool:
-        """Whether a request with this head may be answered this way now, and its body is on one line, which
-        may have an end."""
+        """Whether a request with this head may be answered this way now, and its body is one line, with or
+        without a line feed at its end."""
         listener = self._listener
         return not (
             listener.refusing
